@@ -1,0 +1,121 @@
+"""The only importer of `onnxruntime`: one model, on the device that was asked for, its inputs and outputs checked."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from streamfilter.config import Device
+from streamfilter.errors import DeviceError, ModelError
+
+Array = NDArray[np.generic]
+
+PROVIDER = {
+    Device.CPU: "CPUExecutionProvider",
+    Device.CUDA: "CUDAExecutionProvider",
+    Device.TENSORRT: "TensorrtExecutionProvider",
+}
+_BEST_FIRST = (Device.CUDA, Device.CPU)
+_ANY_SIZE = -1
+
+
+def versions() -> dict[str, str | list[str]]:
+    """Version of ONNX Runtime and the execution providers that it was built with."""
+    return {"onnxruntime": ort.__version__, "providers": list(ort.get_available_providers())}
+
+
+class OnnxModel:
+    """One loaded model. Inputs are given by name, outputs come back by name; all are numpy arrays.
+
+    Args:
+        path: An ONNX file that describes itself in its metadata.
+        kind: What the file must be (metadata key `kind`), for example `detector`.
+        device: Anything but `AUTO` is a demand: it is met or refused.
+        threads: Threads inside one operator; 0 lets ONNX Runtime decide.
+
+    Raises:
+        ModelError: The file is missing, damaged, or of another kind.
+        DeviceError: The device is not to be had.
+    """
+
+    def __init__(self, path: Path, *, kind: str, device: Device = Device.AUTO, threads: int = 0) -> None:
+        self.path = path
+        if not path.is_file():
+            raise ModelError(f"no model file at {path}")
+        self._session, self.device = _open(path, device, threads)
+        self.metadata: Mapping[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
+        if self.metadata.get("kind") != kind:
+            raise ModelError(f"{path.name} is a model of kind {self.metadata.get('kind')!r}, needed is {kind!r}")
+        self._inputs = {i.name: tuple(_size(d) for d in i.shape) for i in self._session.get_inputs()}
+        self._outputs = [o.name for o in self._session.get_outputs()]
+
+    @property
+    def provider(self) -> str:
+        """The execution provider that really runs this model."""
+        return str(self._session.get_providers()[0])
+
+    def __call__(self, **inputs: Array) -> dict[str, Array]:
+        """Run once.
+
+        Raises:
+            ModelError: An input is missing or misshapen, the run failed, or an output is not finite.
+        """
+        self._check(inputs)
+        try:
+            results = self._session.run(self._outputs, inputs)
+        except Exception as error:  # the provider's own exceptions share no base class
+            raise ModelError(f"{self.path.name} failed on {self.provider}: {error}") from error
+        outputs = dict(zip(self._outputs, results, strict=True))
+        for name, value in outputs.items():
+            if not np.isfinite(value).all():
+                raise ModelError(f"{self.path.name} gave a value that is not finite in output {name!r}")
+        return outputs
+
+    def _check(self, inputs: Mapping[str, Array]) -> None:
+        if inputs.keys() != self._inputs.keys():
+            raise ModelError(f"{self.path.name} takes the inputs {sorted(self._inputs)}, got {sorted(inputs)}")
+        for name, want in self._inputs.items():
+            have = inputs[name].shape
+            if len(have) != len(want) or any(w not in (_ANY_SIZE, h) for w, h in zip(want, have, strict=True)):
+                raise ModelError(f"{self.path.name}: input {name!r} has shape {have}, needed is {want} (-1: any)")
+
+
+def _size(dimension: int | str | None) -> int:
+    return dimension if isinstance(dimension, int) else _ANY_SIZE
+
+
+def _open(path: Path, device: Device, threads: int) -> tuple[ort.InferenceSession, Device]:
+    available = ort.get_available_providers()
+    if device is not Device.AUTO:
+        if PROVIDER[device] not in available:
+            raise DeviceError(
+                f"--device {device}: this ONNX Runtime has no {PROVIDER[device]}; it has {', '.join(available)}"
+            )
+        return _session(path, device, threads), device
+    for candidate in _BEST_FIRST:
+        if PROVIDER[candidate] in available:
+            try:
+                return _session(path, candidate, threads), candidate
+            except DeviceError:
+                continue
+    raise DeviceError(f"no usable execution provider among {', '.join(available)}")
+
+
+def _session(path: Path, device: Device, threads: int) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = threads or (os.cpu_count() or 1)
+    # Waiting threads must not burn the cores that decode and encode.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        session = ort.InferenceSession(str(path), options, providers=[PROVIDER[device]])
+    except Exception as error:  # as in __call__
+        raise ModelError(f"{path.name} could not be loaded: {error}") from error
+    if session.get_providers()[0] != PROVIDER[device]:
+        raise DeviceError(f"--device {device}: {PROVIDER[device]} could not start on this machine")
+    return session
