@@ -1,0 +1,136 @@
+"""Progress on stderr: a bar on a terminal, a plain line now and then elsewhere, nothing when quiet."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+
+from streamfilter.structures import SafeFrame
+
+LINE_INTERVAL_S = 5.0
+BAR_INTERVAL_S = 0.1
+Clock = Callable[[], float]
+
+
+class Meter:
+    """Frames, faces and pace of one job. `frames` is the expected number, None where the source does not tell."""
+
+    def __init__(self, frames: int | None, clock: Clock) -> None:
+        self.expected = frames
+        self.done = 0
+        self.faces = 0
+        self._clock = clock
+        self._start = clock()
+
+    def count(self, frame: SafeFrame) -> None:
+        """One more frame was written."""
+        self.done += 1
+        self.faces = len(frame.regions)
+
+    @property
+    def fps(self) -> float:
+        """Frames per second since the start."""
+        return self.done / max(self._clock() - self._start, 1e-6)
+
+    @property
+    def left_s(self) -> float | None:
+        """Seconds until the expected number of frames is reached at this pace; None where that is unknown."""
+        if self.expected is None or not self.done:
+            return None
+        return max(self.expected - self.done, 0) / self.fps
+
+    def __str__(self) -> str:
+        """Pace, faces and time left."""
+        faces = f"{self.faces} face{'' if self.faces == 1 else 's'}"
+        left = "" if self.left_s is None else f", {clock_time(self.left_s)} left"
+        return f"{self.fps:.1f} fps, {faces}{left}"
+
+
+class Display(Protocol):
+    """Shows the progress of one job."""
+
+    def show(self, meter: Meter) -> None:
+        """Called after every frame."""
+
+
+class Line:
+    """A plain line every `LINE_INTERVAL_S`, for logs and pipes."""
+
+    def __init__(self, console: Console, name: str, clock: Clock) -> None:
+        self._console = console
+        self._name = name
+        self._clock = clock
+        self._last = clock()
+
+    def show(self, meter: Meter) -> None:
+        """Print a line if it is time."""
+        if self._clock() - self._last < LINE_INTERVAL_S:
+            return
+        self._last = self._clock()
+        of = "" if meter.expected is None else f" of {meter.expected}"
+        self._console.print(f"{self._name}: {meter.done}{of} frames, {meter}", markup=False, highlight=False)
+
+
+class Bar:
+    """A bar that is redrawn in place."""
+
+    def __init__(self, progress: Progress, task: TaskID, clock: Clock) -> None:
+        self._progress = progress
+        self._task = task
+        self._clock = clock
+        self._last = clock()
+
+    def show(self, meter: Meter) -> None:
+        """Redraw if it is time."""
+        if self._clock() - self._last < BAR_INTERVAL_S:
+            return
+        self._last = self._clock()
+        self._progress.update(self._task, completed=meter.done, pace=str(meter), refresh=True)
+
+
+class Hidden:
+    """Shows nothing."""
+
+    def show(self, meter: Meter) -> None:
+        """Nothing."""
+
+
+@contextmanager
+def progress(
+    console: Console, name: str, frames: int | None, *, quiet: bool = False, clock: Clock = time.monotonic
+) -> Iterator[Callable[[SafeFrame], None]]:
+    """Yield what is to be called with every written frame of the job `name`; nothing is shown where `quiet`."""
+    meter = Meter(frames, clock)
+    with _display(console, name, frames, quiet, clock) as display:
+
+        def advance(frame: SafeFrame) -> None:
+            meter.count(frame)
+            display.show(meter)
+
+        yield advance
+
+
+@contextmanager
+def _display(console: Console, name: str, frames: int | None, quiet: bool, clock: Clock) -> Iterator[Display]:
+    if quiet:
+        yield Hidden()
+    elif not console.is_terminal:
+        yield Line(console, name, clock)
+    else:
+        columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
+        pace = TextColumn("{task.fields[pace]}", markup=False)
+        # Refreshed by hand: threads live in the pipeline only.
+        with Progress(*columns, pace, console=console, transient=True, auto_refresh=False) as bars:
+            yield Bar(bars, bars.add_task(name, total=frames, pace=""), clock)
+
+
+def clock_time(seconds: float) -> str:
+    """Seconds as `m:ss` or `h:mm:ss`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
