@@ -107,14 +107,19 @@ def _open(path: Path, device: Device, threads: int) -> tuple[ort.InferenceSessio
 
 
 def _session(path: Path, device: Device, threads: int) -> ort.InferenceSession:
+    # Or every start on a machine without a GPU prints red lines about CUDA; the errors below say it in one.
+    ort.set_default_logger_severity(4)
     options = ort.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = threads or (os.cpu_count() or 1)
     # Waiting threads must not burn the cores that decode and encode.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        session = ort.InferenceSession(str(path), options, providers=[PROVIDER[device]])
+        # No fallback: neither now nor in the middle of a run may ONNX Runtime change to another device by itself.
+        session = ort.InferenceSession(str(path), options, providers=[PROVIDER[device]], enable_fallback=0)
     except Exception as error:  # as in __call__
+        if device is not Device.CPU:
+            raise DeviceError(f"--device {device}: {path.name} could not be loaded there: {error}") from error
         raise ModelError(f"{path.name} could not be loaded: {error}") from error
     if session.get_providers()[0] != PROVIDER[device]:
         raise DeviceError(f"--device {device}: {PROVIDER[device]} could not start on this machine")
