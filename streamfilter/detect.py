@@ -121,7 +121,7 @@ def _decode_level(raw: Floats, stride: int, low_threshold: float) -> tuple[Float
     cells = raw[:, rows, columns].T
     corner = np.stack([columns, rows], -1).astype(np.float32) * stride
     centre = cells[:, 2:4] * stride + corner
-    half: Floats = np.exp(np.minimum(cells[:, 4:6], _MAX_LOG_SIZE)) * (stride / 2)
+    half = np.exp(np.minimum(cells[:, 4:6], _MAX_LOG_SIZE)) * (stride / 2)
     xyxy = np.concatenate([centre - half, centre + half], -1).astype(np.float32)
     landmarks = (cells[:, 6:].reshape(-1, 5, 2) * stride + corner[:, None]).astype(np.float32)
     return xyxy, score[rows, columns], landmarks
