@@ -59,6 +59,11 @@ class OnnxModel:
         """The execution provider that really runs this model."""
         return str(self._session.get_providers()[0])
 
+    @property
+    def input_names(self) -> frozenset[str]:
+        """The inputs that this model takes, by name."""
+        return frozenset(self._inputs)
+
     def __call__(self, **inputs: Array) -> dict[str, Array]:
         """Run once.
 

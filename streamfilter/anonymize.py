@@ -1,0 +1,180 @@
+"""Face crops in, invented faces out: one fixed random identity per track, batched over the faces of a frame."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from streamfilter import align
+from streamfilter.config import AnonymizeConfig, Device
+from streamfilter.errors import ConfigError, ModelError
+from streamfilter.model_files import shipped
+from streamfilter.onnx_model import Array, OnnxModel
+from streamfilter.structures import FaceCrop, Floats, Image, Patch, Track
+
+Z_WIDTH = 512
+CANDIDATES = 4
+RUNG_FILES = {64: "face_64.onnx", 128: "face_128.onnx", 256: "face_256.onnx"}
+# A rung serves crops up to this many times its own side before the next one takes over; the band stops flicker.
+STRETCH = 1.3
+BAND = 0.12
+
+
+class Anonymizer:
+    """Paints invented faces. The only state is one identity latent and one rung per track.
+
+    Args:
+        rungs: Generator models by the side of their picture in pixels.
+        identity: The model that turns a random z (N, 512) into an identity latent.
+        config: Sizes, and the seed if identities are to be reproducible.
+    """
+
+    def __init__(self, rungs: Mapping[int, OnnxModel], identity: OnnxModel, config: AnonymizeConfig) -> None:
+        usable = {side: model for side, model in rungs.items() if side <= config.max_rung_px}
+        if not usable:
+            raise ConfigError(f"no generator of at most {config.max_rung_px} px; there are {sorted(rungs)}")
+        self._rungs = dict(sorted(usable.items()))
+        self._identity_model = identity
+        self._config = config
+        self._seed = secrets.randbits(64) if config.seed is None else config.seed
+        self.reset()
+
+    @classmethod
+    def load(
+        cls,
+        *,
+        config: AnonymizeConfig | None = None,
+        device: Device = Device.AUTO,
+        threads: int = 0,
+        model: Path | None = None,
+    ) -> Anonymizer:
+        """Load the shipped models, or one generator of the same contract from `model`.
+
+        Raises:
+            ModelError: A model is missing, damaged or of another kind.
+            DeviceError: The device is not to be had.
+        """
+        paths = [model] if model else [shipped(name) for name in RUNG_FILES.values()]
+        models = [OnnxModel(path, kind="anonymizer", device=device, threads=threads) for path in paths]
+        rungs = {_resolution(item): item for item in models}
+        identity = OnnxModel(shipped("identity.onnx"), kind="identity", device=device, threads=threads)
+        config = config or AnonymizeConfig()
+        if model:  # a single foreign generator serves every size
+            config = AnonymizeConfig(
+                min_face_px=config.min_face_px,
+                min_confidence=config.min_confidence,
+                max_rung_px=max(rungs),
+                seed=config.seed,
+            )
+        return cls(rungs, identity, config)
+
+    @property
+    def models(self) -> tuple[OnnxModel, ...]:
+        """All loaded models, the identity model last."""
+        return (*self._rungs.values(), self._identity_model)
+
+    def reset(self) -> None:
+        """Forget every track."""
+        self._identities: dict[int, Floats] = {}
+        self._sides: dict[int, int] = {}
+
+    def forget(self, track_id: int) -> None:
+        """Forget one track: its identity is never used again."""
+        self._identities.pop(track_id, None)
+        self._sides.pop(track_id, None)
+
+    def crop(self, image: Image, track: Track) -> FaceCrop | None:
+        """The aligned crop of a track at the rung that fits its size, or None if it cannot be painted.
+
+        Args:
+            image: The raw frame, (H, W, 3) RGB.
+            track: Its landmarks must be known.
+        """
+        landmarks = track.landmarks
+        if landmarks is None or not np.isfinite(landmarks).all():
+            return None
+        unit = align.ffhq_matrix(landmarks, 1)
+        side_px = 1.0 / max(float(np.hypot(unit[0, 0], unit[1, 0])), 1e-9)
+        if not self._config.min_face_px <= side_px / 2 <= 4 * max(image.shape):
+            return None
+        size = self._side(track.track_id, side_px)
+        matrix = align.ffhq_matrix(landmarks, size)
+        return FaceCrop(track.track_id, align.crop(image, matrix, size), align.transform(landmarks, matrix), matrix)
+
+    def __call__(self, crops: Sequence[FaceCrop]) -> list[Patch]:
+        """Paint one invented face per crop, in the order given.
+
+        Raises:
+            ModelError: The generator failed or gave values that are not finite.
+        """
+        patches: dict[int, Patch] = {}
+        for size in sorted({crop.size for crop in crops}):
+            batch = [(i, crop) for i, crop in enumerate(crops) if crop.size == size]
+            faces = self._paint(size, [crop for _, crop in batch])
+            for (i, crop), face in zip(batch, faces, strict=True):
+                mask = align.face_mask(crop.landmarks, size)
+                patches[i] = Patch(crop.track_id, face, crop.matrix, mask)
+        return [patches[i] for i in range(len(crops))]
+
+    def _paint(self, size: int, crops: Sequence[FaceCrop]) -> list[Image]:
+        model = self._rungs[size]
+        makers = {"surroundings": _surroundings, "pose": _poses, "landmarks": _landmarks, "identity": self._latents}
+        inputs = {name: make(crops) for name, make in makers.items() if name in model.input_names}
+        faces = model(**inputs)["face"]
+        if faces.shape != (len(crops), 3, size, size):
+            raise ModelError(f"{model.path.name} gave {faces.shape}, expected {(len(crops), 3, size, size)}")
+        pixels = np.clip((faces + 1.0) * 127.5, 0, 255).round().astype(np.uint8)
+        return [np.ascontiguousarray(face.transpose(1, 2, 0)) for face in pixels]
+
+    def _latents(self, crops: Sequence[FaceCrop]) -> Floats:
+        return np.stack([self.identity(crop.track_id) for crop in crops])
+
+    def identity(self, track_id: int) -> Floats:
+        """The identity latent (n_styles, 512) of a track, drawn when first asked for, far from those in use."""
+        if track_id not in self._identities:
+            rng = np.random.default_rng([self._seed, track_id])
+            z = rng.standard_normal((CANDIDATES, Z_WIDTH), dtype=np.float32)
+            self._identities[track_id] = self._farthest(self._identity_model(z=z)["identity"])
+        return self._identities[track_id]
+
+    def _farthest(self, candidates: Array) -> Floats:
+        latents = np.asarray(candidates, np.float32)
+        if not self._identities:
+            return latents[0]
+        used = np.stack(list(self._identities.values()))
+        distance = np.linalg.norm(latents[:, None] - used[None], axis=(2, 3)).min(1)
+        return np.asarray(latents[int(distance.argmax())], np.float32)
+
+    def _side(self, track_id: int, side_px: float) -> int:
+        """Smallest rung that need not be stretched too far; the last one is kept within a band around the border."""
+        sides = list(self._rungs)
+        last = self._sides.get(track_id)
+        chosen = next((side for side in sides if side_px <= side * STRETCH), sides[-1])
+        if last is not None and chosen != last:
+            border = min(chosen, last) * STRETCH
+            chosen = last if abs(side_px - border) < BAND * border else chosen
+        self._sides[track_id] = chosen
+        return chosen
+
+
+def _resolution(model: OnnxModel) -> int:
+    try:
+        return int(model.metadata["resolution"])
+    except (KeyError, ValueError) as error:
+        raise ModelError(f"{model.path.name} does not say its resolution in its metadata") from error
+
+
+def _surroundings(crops: Sequence[FaceCrop]) -> Floats:
+    images = np.stack([align.remove_face(crop.image, crop.landmarks) for crop in crops])
+    return np.ascontiguousarray(images.transpose(0, 3, 1, 2), np.float32) / 127.5 - 1.0
+
+
+def _poses(crops: Sequence[FaceCrop]) -> Floats:
+    return np.stack([align.pose_image(crop.landmarks, crop.size) for crop in crops])[:, None]
+
+
+def _landmarks(crops: Sequence[FaceCrop]) -> Floats:
+    return np.stack([(crop.landmarks + 0.5) / crop.size for crop in crops]).astype(np.float32)

@@ -1,0 +1,224 @@
+"""The public StyleGAN in PyTorch: mapping network and decoder (MobileStyleGAN, arXiv 2104.04767, FFHQ 1024 px).
+
+The decoder is fed with a W+ latent (N, 23, 512). Besides the full 1024 px picture it has a ladder of readouts at 64, 128
+and 256 px, cut where the features already hold the picture (`facts`: one 1x1 convolution and one inverse Haar step).
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from training.generator.ir import Layer, read_ir
+
+STYLES = 23
+WIDTH = 512
+CHANNELS = (512, 512, 512, 512, 256, 128, 64)  # of the features after block 0..6
+RUNGS = {64: 2, 128: 3, 256: 4}  # output side -> last block that it needs
+
+
+class Mapping(nn.Module):
+    """z (N, 512) -> w (N, 512): eight fully connected layers after normalising z (StyleGAN2)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(WIDTH, WIDTH) for _ in range(8))
+        self.register_buffer("gain", torch.ones(8))
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Map random normal vectors to the intermediate latent space W."""
+        w = z * torch.rsqrt(z.square().mean(1, keepdim=True) + 1e-8)
+        for gain, layer in zip(self.gain, self.layers, strict=True):
+            w = F.leaky_relu(layer(w), 0.2) * gain
+        return w
+
+
+class StyledConv(nn.Module):
+    """x *= scale * Linear(style); convolution; + noise constant; + bias; LeakyReLU(0.2). Demodulation is folded in."""
+
+    def __init__(self, c_in: int, c_out: int, size: int, separable: bool = True) -> None:
+        super().__init__()
+        self.modulation = nn.Linear(WIDTH, c_in)
+        self.depthwise = nn.Conv2d(c_in, c_in, 3, padding=1, groups=c_in, bias=False) if separable else None
+        self.conv = nn.Conv2d(c_in, c_out, 1 if separable else 3, padding=0 if separable else 1)
+        self.noise = nn.Parameter(torch.zeros(1, 1, size, size))
+
+    def forward(self, x: Tensor, style: Tensor) -> Tensor:
+        """Features (N, c_in, H, W) and style (N, 512) -> features (N, c_out, H, W)."""
+        x = x * self.modulation(style)[:, :, None, None]
+        if self.depthwise is not None:
+            x = self.depthwise(x)
+        return F.leaky_relu(self.conv(x) + self.noise, 0.2)
+
+
+def inverse_haar(x: Tensor) -> Tensor:
+    """(N, 4C, H, W) -> (N, C, 2H, 2W): C channels LL, then LH, HL, HH interleaved per channel."""
+    n, channels, h, w = x.shape
+    c = channels // 4
+    low = x[:, :c]
+    high = x[:, c:].reshape(n, c, 3, h, w)
+    vertical, horizontal, diagonal = high[:, :, 0], high[:, :, 1], high[:, :, 2]
+    top, bottom = low + vertical, low - vertical
+    d_top, d_bottom = horizontal + diagonal, horizontal - diagonal
+    four = torch.stack((top + d_top, top - d_top, bottom + d_bottom, bottom - d_bottom), 2)
+    return F.pixel_shuffle(four.reshape(n, channels, h, w) * 0.5, 2)
+
+
+class Block(nn.Module):
+    """Modulate, inverse Haar (twice the size), two styled separable convolutions."""
+
+    def __init__(self, c_in: int, c_out: int, size: int) -> None:
+        super().__init__()
+        self.up = nn.Linear(WIDTH, c_in)
+        self.conv1 = StyledConv(c_in // 4, c_out, size)
+        self.conv2 = StyledConv(c_out, c_out, size)
+
+    def forward(self, x: Tensor, style1: Tensor, style2: Tensor) -> Tensor:
+        """(N, c_in, H, W) -> (N, c_out, 2H, 2W)."""
+        x = inverse_haar(x * self.up(style1)[:, :, None, None])
+        return self.conv2(self.conv1(x, style1), style2)
+
+
+class Readout(nn.Module):
+    """Features -> picture of twice their side: a modulated 1x1 convolution, a small correction, inverse Haar."""
+
+    def __init__(self, channels: int, hidden: int = 32) -> None:
+        super().__init__()
+        self.modulation = nn.Linear(WIDTH, channels)
+        self.linear = nn.Conv2d(channels, 12, 1)
+        self.squeeze = nn.Conv2d(channels, hidden, 1)
+        self.correct = nn.Conv2d(hidden, 12, 3, padding=1, bias=False)
+        nn.init.zeros_(self.modulation.weight)
+        nn.init.ones_(self.modulation.bias)
+        nn.init.zeros_(self.correct.weight)
+
+    def forward(self, x: Tensor, style: Tensor) -> Tensor:
+        """Features (N, C, H, W) and style (N, 512) -> RGB (N, 3, 2H, 2W) in about [-1, 1]."""
+        linear = self.linear(x * self.modulation(style)[:, :, None, None])
+        return inverse_haar(linear + self.correct(F.leaky_relu(self.squeeze(x), 0.2)))
+
+
+class Decoder(nn.Module):
+    """W+ latent (N, 23, 512) -> RGB in [-1, 1] at 64, 128, 256 (readouts) or 1024 px (the full decoder)."""
+
+    def __init__(self, blocks: int = 7) -> None:
+        super().__init__()
+        self.const = nn.Parameter(torch.zeros(1, WIDTH, 4, 4))
+        self.conv = StyledConv(WIDTH, WIDTH, 4, separable=False)
+        widths = (WIDTH, *CHANNELS)
+        self.blocks = nn.ModuleList(Block(widths[i], widths[i + 1], 2 ** (i + 3)) for i in range(blocks))
+        self.readouts = nn.ModuleDict({str(side): Readout(CHANNELS[last]) for side, last in RUNGS.items()})
+        self.to_img = nn.Conv2d(CHANNELS[-1], 12, 1)
+        self.to_img_modulation = nn.Linear(WIDTH, CHANNELS[-1])
+
+    def features(self, latent: Tensor, last: int) -> Tensor:
+        """Features after block `last`."""
+        x = self.conv(self.const.expand(len(latent), -1, -1, -1), latent[:, 0])
+        for i, block in enumerate(self.blocks[: last + 1]):
+            x = block(x, latent[:, 3 * i + 1], latent[:, 3 * i + 2])
+        return x
+
+    def forward(self, latent: Tensor, side: int = 256) -> Tensor:
+        """Paint at `side` px: 64, 128, 256 or 1024."""
+        if side == 1024:
+            x = self.features(latent, 6) * self.to_img_modulation(latent[:, 21])[:, :, None, None]
+            return inverse_haar(self.to_img(x))
+        last = RUNGS[side]
+        return self.readouts[str(side)](self.features(latent, last), latent[:, 3 * last + 3])
+
+
+def load_mapping(folder: Path) -> Mapping:
+    """The mapping network from `MappingNetwork.xml` and `.bin` in `folder`."""
+    layers = read_ir(folder / "MappingNetwork.xml")
+    constants = {key: layer.value for key, layer in layers.items() if layer.value is not None}
+    weights = [value for value in constants.values() if value.shape == (WIDTH, WIDTH)]
+    biases = [value for value in constants.values() if value.shape == (WIDTH,)]
+    mapping = Mapping()
+    for layer, weight, bias in zip(mapping.layers, weights, biases, strict=True):
+        layer.weight.data, layer.bias.data = torch.from_numpy(weight), torch.from_numpy(bias)
+    mapping.gain.copy_(torch.tensor(_gains_after_relu(layers)))
+    return mapping.eval().requires_grad_(False)
+
+
+def _gains_after_relu(layers: dict[str, Layer]) -> list[float]:
+    gains = []
+    for layer in layers.values():
+        if layer.op == "Multiply" and layers[layer.inputs[0]].op == "PReLU":
+            value = layers[layer.inputs[1]].value
+            assert value is not None
+            gains.append(float(value.ravel()[0]))
+    return gains
+
+
+def load_decoder(folder: Path) -> Decoder:
+    """The full decoder from `SynthesisNetwork.xml` and `.bin` in `folder`; the readouts are still untrained."""
+    layers = read_ir(folder / "SynthesisNetwork.xml")
+    named = {layer.name: layer.value for layer in layers.values() if layer.value is not None}
+    decoder = Decoder()
+    decoder.const.data = _tensor(named["m.input.input"])
+    pointwise = [
+        _tensor(layers[layer.inputs[1]].value) for layer in layers.values() if layer.op == "Convolution"
+    ]
+    noises = [
+        _tensor(v) for v in named.values() if v.ndim == 4 and v.shape[:2] == (1, 1) and v.shape[2] == v.shape[3] > 1
+    ]
+    noises.sort(key=lambda noise: noise.shape[2])
+    scales = _modulation_scales(layers)
+    convs = [("m.conv1", decoder.conv)]
+    for i, block in enumerate(decoder.blocks):
+        _fill_linear(block.up, named, f"m.layers.{i}.up.modulation", 1.0)
+        convs += [(f"m.layers.{i}.conv1", block.conv1), (f"m.layers.{i}.conv2", block.conv2)]
+    for (name, conv), weight, noise in zip(convs, pointwise[:-1], noises, strict=True):
+        _fill_linear(conv.modulation, named, f"{name}.conv.modulation", scales[f"{name}.conv"])
+        if conv.depthwise is not None:
+            conv.depthwise.weight.data = _tensor(named[f"{name}.conv.weight_dw"]).reshape(conv.depthwise.weight.shape)
+        assert conv.conv.weight.shape == weight.shape, (name, conv.conv.weight.shape, weight.shape)
+        conv.conv.weight.data = weight
+        conv.conv.bias.data = _tensor(named[f"{name}.bias"]).reshape(-1)
+        conv.noise.data = noise
+    decoder.to_img.weight.data = pointwise[-1]
+    bias = next((v for k, v in named.items() if "to_img" in k and k.endswith("bias") and "modulation" not in k), None)
+    decoder.to_img.bias.data = torch.zeros(12) if bias is None else _tensor(bias).reshape(-1)
+    _fill_linear(decoder.to_img_modulation, named, "m.layers.6.to_img.conv.modulation", scales["m.layers.6.to_img.conv"])
+    return decoder.eval().requires_grad_(False)
+
+
+def _tensor(value: np.ndarray | None) -> Tensor:
+    assert value is not None
+    return torch.from_numpy(np.array(value))
+
+
+def _fill_linear(linear: nn.Linear, named: dict[str, np.ndarray], name: str, scale: float) -> None:
+    linear.weight.data = _tensor(named[f"{name}.weight"]) * scale
+    linear.bias.data = _tensor(named[f"{name}.bias"]).reshape(-1) * scale
+
+
+def _modulation_scales(layers: dict[str, Layer]) -> dict[str, float]:
+    """The constant that each styled convolution multiplies its modulation with, by the convolution's name."""
+    scales = {}
+    for layer in layers.values():
+        if layer.op != "Multiply":
+            continue
+        reshape = layers[layer.inputs[0]]
+        value = layers[layer.inputs[1]].value
+        if reshape.op != "Reshape" or value is None or value.size != 1:
+            continue
+        add = layers[reshape.inputs[0]]
+        bias = layers[add.inputs[1]].name
+        scales[bias.removesuffix(".modulation.bias")] = float(value.ravel()[0])
+    return scales
+
+
+def seeded_z(count: int, seed: int) -> Tensor:
+    """Random normal z (count, 512), the same on every machine for the same seed."""
+    return torch.from_numpy(np.random.default_rng(seed).standard_normal((count, WIDTH)).astype(np.float32))
+
+
+def psnr(a: Tensor, b: Tensor) -> float:
+    """Peak signal-to-noise ratio in dB of pictures in [-1, 1]."""
+    return float(-10 * math.log10(float((a - b).square().mean()) / 4 + 1e-12))

@@ -1,0 +1,63 @@
+"""The anonymizer in closed form: surroundings, landmarks and identity -> face, as one PyTorch module for the export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from training.generator.networks import Decoder
+from training.generator.sample import GROUPS, THUMB, spread
+
+FIRST_SLOTS = [group.start for group in GROUPS]
+
+
+class Controller(nn.Module):
+    """Landmarks, light and identity -> W+ latent, in closed form.
+
+    target = [mean + P (L - mean) + (I - P) (L_id - mean), light(surroundings)];  latent = identity + K (target - y(identity))
+    """
+
+    NAMES = ("mean", "keep", "predict", "offset", "gain", "light", "light_offset", "average")
+
+    def __init__(self, values: dict[str, np.ndarray]) -> None:
+        super().__init__()
+        for name in self.NAMES:
+            self.register_buffer(name, torch.from_numpy(np.asarray(values[name], np.float32)))
+
+    def colours(self, surroundings: Tensor) -> Tensor:
+        """Patch colours (N, 15) that the surroundings (N, 3, S, S) suggest."""
+        thumb = F.avg_pool2d(surroundings, surroundings.shape[-1] // THUMB)
+        return thumb.permute(0, 2, 3, 1).flatten(1) @ self.light + self.light_offset
+
+    def forward(self, surroundings: Tensor, landmarks: Tensor, identity: Tensor) -> Tensor:
+        """Latent (N, 23, 512)."""
+        groups = identity[:, FIRST_SLOTS]
+        own = (groups - self.average).flatten(1) @ self.predict + self.offset
+        seen = landmarks.flatten(1)
+        shape = self.mean + (seen - self.mean) @ self.keep.T
+        shape = shape + (own[:, :136] - self.mean) - (own[:, :136] - self.mean) @ self.keep.T
+        target = torch.cat((shape, self.colours(surroundings)), 1)
+        shift = (target - own) @ self.gain.T
+        return identity + spread(shift.reshape(-1, 3, 512))
+
+
+class Anonymizer(nn.Module):
+    """Controller and decoder rung: what the runtime calls `anonymizer`."""
+
+    def __init__(self, controller: Controller, decoder: Decoder, side: int) -> None:
+        super().__init__()
+        self.controller, self.decoder, self.side = controller, decoder, side
+
+    def forward(self, surroundings: Tensor, landmarks: Tensor, identity: Tensor) -> Tensor:
+        """Face (N, 3, S, S) in [-1, 1]."""
+        return self.decoder(self.controller(surroundings, landmarks, identity), self.side).clamp(-1, 1)
+
+
+def load_controller(path: Path) -> Controller:
+    """A controller from the values that `fit` wrote."""
+    with np.load(path) as values:
+        return Controller(dict(values))
