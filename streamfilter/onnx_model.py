@@ -29,6 +29,17 @@ def versions() -> dict[str, str | list[str]]:
     return {"onnxruntime": ort.__version__, "providers": list(ort.get_available_providers())}
 
 
+def describe(path: Path, *, device: Device = Device.AUTO) -> dict[str, str]:
+    """Metadata of a model file of whatever kind, after loading it on `device`.
+
+    Raises:
+        ModelError: The file is damaged.
+        DeviceError: The device is not to be had.
+    """
+    session, _ = _open(path, device, threads=1)
+    return dict(session.get_modelmeta().custom_metadata_map)
+
+
 class OnnxModel:
     """One loaded model. Inputs are given by name, outputs come back by name; all are numpy arrays.
 
