@@ -1,0 +1,208 @@
+"""Every thread and queue of streamfilter: a reader, a writer, and the filter in the caller's thread between them.
+
+The first failure anywhere cancels both channels, all threads are joined, and that failure is raised to the caller.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from streamfilter.errors import DamagedStreamError
+from streamfilter.structures import Frame, SafeFrame
+
+T = TypeVar("T")
+
+INBOX_FRAMES = 4
+OUTBOX_FRAMES = 8
+_WAKE_S = 0.5  # a wait without end would hold Ctrl-C back on some systems
+
+
+class Cancelled(Exception):  # noqa: N818 - a signal between threads, never seen outside
+    """The other end of a channel gave up."""
+
+
+class Channel(Generic[T]):
+    """A bounded queue between two threads that either end may finish (drain) or cancel (throw away).
+
+    With `drop_oldest`, a full channel makes room by dropping what waited longest, and counts it; otherwise it makes
+    the sender wait.
+    """
+
+    def __init__(self, capacity: int, *, drop_oldest: bool = False) -> None:
+        self._items: deque[T] = deque()
+        self._capacity = capacity
+        self._drop_oldest = drop_oldest
+        self._changed = threading.Condition()
+        self._finished = self._cancelled = False
+        self.dropped = 0
+
+    def put(self, item: T) -> None:
+        """Add an item, waiting for room.
+
+        Raises:
+            Cancelled: Nobody will take it.
+        """
+        with self._changed:
+            while len(self._items) >= self._capacity and not self._cancelled:
+                if self._drop_oldest:
+                    self._items.popleft()
+                    self.dropped += 1
+                else:
+                    self._changed.wait(_WAKE_S)
+            if self._cancelled:
+                raise Cancelled
+            self._items.append(item)
+            self._changed.notify_all()
+
+    def __iter__(self) -> Iterator[T]:
+        """Take items until the channel is finished and empty.
+
+        Raises:
+            Cancelled: No more will come, and those that waited are gone.
+        """
+        while True:
+            with self._changed:
+                while not (self._items or self._finished or self._cancelled):
+                    self._changed.wait(_WAKE_S)
+                if self._cancelled:
+                    raise Cancelled
+                if not self._items:
+                    return
+                item = self._items.popleft()
+                self._changed.notify_all()
+            yield item
+
+    def finish(self) -> None:
+        """No more will be put; what waits may still be taken."""
+        with self._changed:
+            self._finished = True
+            self._changed.notify_all()
+
+    def cancel(self) -> None:
+        """Throw away what waits and wake both ends."""
+        with self._changed:
+            self._cancelled = True
+            self._items.clear()
+            self._changed.notify_all()
+
+
+class Protector(Protocol):
+    """What protects frames: `guard.Guard`."""
+
+    def push(self, frame: Frame) -> list[SafeFrame]:
+        """Take in one frame, return those that are due."""
+        ...
+
+    def flush(self) -> list[SafeFrame]:
+        """Return all frames that still wait."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flow:
+    """What went through: frames `read`, `written`, and `dropped` by a live inbox that was full."""
+
+    read: int
+    written: int
+    dropped: int
+
+
+Progress = Callable[[Flow], None]
+
+
+class _Run:
+    """One run: its channels, its counters, and its first failure."""
+
+    def __init__(self, *, live: bool) -> None:
+        self.inbox: Channel[Frame] = Channel(INBOX_FRAMES, drop_oldest=live)
+        self.outbox: Channel[SafeFrame] = Channel(OUTBOX_FRAMES)
+        self.read = self.written = 0
+        self.failure: BaseException | None = None
+        self.damage: DamagedStreamError | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def flow(self) -> Flow:
+        return Flow(read=self.read, written=self.written, dropped=self.inbox.dropped)
+
+    def guarded(self, part: Callable[[], None]) -> None:
+        """Run one part; its failure, if it is the first, ends the others."""
+        try:
+            part()
+        except Cancelled:
+            pass
+        except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
+            with self._lock:
+                self.failure = self.failure or error
+            self.inbox.cancel()
+            self.outbox.cancel()
+
+    def reading(self, frames: Iterable[Frame]) -> None:
+        try:
+            for frame in frames:
+                self.read += 1
+                self.inbox.put(frame)
+        except DamagedStreamError as damage:  # what could be decoded is still protected and written
+            self.damage = damage
+        finally:
+            close = getattr(frames, "close", None)
+            if close is not None:
+                close()
+        self.inbox.finish()
+
+    def filtering(self, protect: Protector, on_progress: Progress | None) -> None:
+        for frame in self.inbox:
+            for safe in protect.push(frame):
+                self.outbox.put(safe)
+            if on_progress is not None:
+                on_progress(self.flow)
+        for safe in protect.flush():
+            self.outbox.put(safe)
+        self.outbox.finish()
+
+    def writing(self, write: Callable[[SafeFrame], None]) -> None:
+        for safe in self.outbox:
+            write(safe)
+            self.written += 1
+
+
+def run(
+    frames: Iterable[Frame],
+    protect: Protector,
+    write: Callable[[SafeFrame], None],
+    *,
+    live: bool = False,
+    on_progress: Progress | None = None,
+) -> Flow:
+    """Read, protect and write until the source ends; returns what went through.
+
+    `frames` is iterated (and closed, if it can be) in a thread of its own, `write` is called in another; `protect` and
+    `on_progress` run in the caller's. A live source drops its oldest waiting frame rather than fall behind; a file
+    never drops. All threads have ended when this returns or raises.
+
+    Raises:
+        DamagedStreamError: Part of the source could not be decoded; all that could be has been written.
+        BaseException: The first failure of the source, the filter or `write`, Ctrl-C included.
+    """
+    state = _Run(live=live)
+    parts = {"reader": lambda: state.reading(frames), "writer": lambda: state.writing(write)}
+    threads = [
+        threading.Thread(target=state.guarded, args=(part,), name=f"streamfilter-{name}")
+        for name, part in parts.items()
+    ]
+    for thread in threads:
+        thread.start()
+    state.guarded(lambda: state.filtering(protect, on_progress))
+    for thread in threads:
+        thread.join()
+    if state.failure is not None:
+        raise state.failure
+    if on_progress is not None:
+        on_progress(state.flow)
+    if state.damage is not None:
+        raise state.damage
+    return state.flow
