@@ -1,0 +1,315 @@
+"""Recall of a detector against YuNet-n as it came, on the pictures that no training saw, per kind of hardship.
+
+    python -m training.detector.evaluate --work WORK --published yunet_n.pth --tuned CHECKPOINT --out FOLDER
+
+Each subset is a clean picture with known faces, then harmed in one way; both detectors see the same pixels. A face
+counts as found where a detection overlaps it with IoU >= 0.35. False alarms are counted on footage and textures without
+faces, and in the clean pictures outside everything that any teacher took for a face. Recall is given at the operating
+point, and at thresholds at which both detectors raise equally many false alarms.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.random import Generator
+
+from streamfilter.config import DetectConfig
+from streamfilter.detect import Detector
+from streamfilter.structures import Image
+from training.detector import augment, checkpoint
+from training.detector.boxes import Array, inside, iou, turned_ellipse
+from training.detector.negatives import texture
+from training.detector.runtime import detector
+from training.detector.scenes import Picture, load_pictures
+
+FOUND_IOU = 0.35
+LONG_SIDE_PX = 640
+FACE_PX = 20.0
+LOWEST = 0.02
+PORTRAITS = 120
+TEXTURES = 100
+OPERATING = DetectConfig().low_threshold
+CONFIDENT = DetectConfig().threshold
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A picture, the faces that must be found, and what may be found besides."""
+
+    image: Image
+    boxes: Array
+    points: Array
+    ignore: Array
+
+
+Harm = Callable[[Case, Generator], Case | None]
+
+
+def base(picture: Picture) -> Case:
+    """The clean picture at the size at which it is evaluated; faces below `FACE_PX` are ignored."""
+    image = picture.read()
+    scale = LONG_SIDE_PX / max(image.shape[:2])
+    if scale < 1:
+        image = np.asarray(cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA))
+    scale = min(scale, 1.0)
+    boxes = picture.boxes * scale
+    return keep(image, boxes, picture.points * scale, picture.ignore * scale, sides(boxes) >= FACE_PX)
+
+
+def keep(image: Image, boxes: Array, points: Array, ignore: Array, wanted: np.ndarray) -> Case:
+    """A case in which only the `wanted` faces must be found."""
+    aside = np.concatenate([ignore, boxes[~wanted]])
+    return Case(image=image, boxes=boxes[wanted], points=points[wanted], ignore=aside)
+
+
+def sides(boxes: Array) -> Array:
+    """The longer side of each box."""
+    return np.asarray((boxes[:, 2:] - boxes[:, :2]).max(-1, initial=0) if len(boxes) else np.zeros(0))
+
+
+def clean(case: Case, rng: Generator) -> Case:
+    """As it is."""
+    return case
+
+
+def rotated(case: Case, rng: Generator) -> Case:
+    """Turned in the plane by 30 to 180 degrees, either way."""
+    angle = np.deg2rad(rng.uniform(30, 180)) * rng.choice([-1, 1])
+    height, width = case.image.shape[:2]
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    size = np.ceil(np.abs(turn) @ [width, height]).astype(int)
+    matrix = np.c_[turn, size / 2 - turn @ [width / 2, height / 2]]
+    image = cv2.warpAffine(case.image, matrix, size.tolist(), borderValue=(114, 114, 114))
+    unknown = np.full((len(case.ignore), 5, 2), np.nan)
+    return Case(
+        image=np.asarray(image), boxes=turned_ellipse(case.boxes, case.points, matrix), points=case.points,
+        ignore=turned_ellipse(case.ignore, unknown, matrix),
+    )  # fmt: skip
+
+
+def profile(case: Case, rng: Generator) -> Case | None:
+    """Faces turned away: the nose lies beside the eyes' middle by more than a third of their distance, or further."""
+    eyes = case.points[:, 1] - case.points[:, 0]
+    nose = case.points[:, 2] - case.points[:, 0]
+    along = (eyes * nose).sum(-1) / ((eyes**2).sum(-1) + 1e-6)
+    narrow = np.linalg.norm(eyes, axis=-1) < 0.28 * (case.boxes[:, 2] - case.boxes[:, 0])
+    away = (np.abs(along - 0.5) > 0.37) | narrow
+    return keep(case.image, case.boxes, case.points, case.ignore, away) if away.any() else None
+
+
+def blurred(case: Case, rng: Generator) -> Case:
+    """Moved by a quarter to half of a face while the shutter was open."""
+    image = augment.motion_blur(case.image, rng, np.clip(sides(case.boxes).mean() * rng.uniform(0.25, 0.5), 3, 61))
+    return Case(image=image, boxes=case.boxes, points=case.points, ignore=case.ignore)
+
+
+def masked(case: Case, rng: Generator) -> Case | None:
+    """A cloth drawn over each face's mouth and nose."""
+    known = ~np.isnan(case.points).any((1, 2))
+    if not known.any():
+        return None
+    image = case.image
+    for points in case.points[known]:
+        image = augment.surgical_mask(image, points, rng)
+    return keep(image, case.boxes, case.points, case.ignore, known)
+
+
+def hands(case: Case, rng: Generator) -> Case:
+    """A hand over part of each face."""
+    image = case.image
+    for box in case.boxes:
+        image = augment.hand(image, box, rng)
+    return Case(image=image, boxes=case.boxes, points=case.points, ignore=case.ignore)
+
+
+def dark(case: Case, rng: Generator) -> Case:
+    """A tenth to a quarter of the light, noise, compression."""
+    image = augment.jpeg(augment.dim(case.image, rng, rng.uniform(0.08, 0.25)), 60)
+    return Case(image=image, boxes=case.boxes, points=case.points, ignore=case.ignore)
+
+
+def small(case: Case, rng: Generator) -> Case:
+    """Shrunk until the largest face is 11 to 18 px, in a field of the picture's mean colour."""
+    scale = rng.uniform(11, 18) / sides(case.boxes).max()
+    image = cv2.resize(case.image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    room = [max(0, 256 - n) // 2 for n in image.shape[:2]]
+    tone = case.image.reshape(-1, 3).mean(0).round().tolist()
+    image = cv2.copyMakeBorder(image, room[0], room[0], room[1], room[1], cv2.BORDER_CONSTANT, value=tone)
+    offset = np.array([room[1], room[0]])
+    boxes, ignore = case.boxes * scale + np.tile(offset, 2), case.ignore * scale + np.tile(offset, 2)
+    return keep(np.asarray(image), boxes, case.points * scale + offset, ignore, sides(boxes) >= 9)
+
+
+def cut(case: Case, rng: Generator) -> Case | None:
+    """The picture's border runs through a face: a third to a half of it is outside."""
+    box = case.boxes[rng.integers(len(case.boxes))]
+    side, part = int(rng.integers(4)), rng.uniform(0.33, 0.5)
+    height, width = case.image.shape[:2]
+    window = np.array([0, 0, width, height])
+    line = box[side % 2] + (box[side % 2 + 2] - box[side % 2]) * (part if side < 2 else 1 - part)
+    window[side] = round(line)
+    if (window[2:] - window[:2]).min() < 48:
+        return None
+    image = np.ascontiguousarray(case.image[window[1] : window[3], window[0] : window[2]])
+    shift = np.tile(window[:2], 2)
+    limits = np.tile([image.shape[1], image.shape[0]], 2)
+    boxes = np.clip(case.boxes - shift, 0, limits)
+    mine = (case.boxes == box).all(-1)
+    return keep(image, boxes, case.points - window[:2], np.clip(case.ignore - shift, 0, limits), mine)
+
+
+SUBSETS: dict[str, Harm] = {
+    "clean": clean, "rotated": rotated, "profile": profile, "blurred": blurred, "masked (drawn)": masked,
+    "hands": hands, "dark": dark, "small": small, "cut by the edge": cut,
+}  # fmt: skip
+REAL_MASKS = "masked (real)"
+
+
+def cases(pictures: list[Picture]) -> Iterator[tuple[str, Case]]:
+    """Every case of every subset; the harm depends on the picture and the subset only."""
+    portraits = 0
+    for number, picture in enumerate(pictures):
+        if picture.kind in {"lfw", "london"}:
+            portraits += 1
+            if portraits > PORTRAITS:
+                continue
+        start = base(picture)
+        if not len(start.boxes) or picture.kind == "none":
+            continue
+        if "with_mask" in picture.group.replace("without_mask", ""):
+            yield REAL_MASKS, start
+            continue
+        for index, (name, harm) in enumerate(SUBSETS.items()):
+            case = harm(start, np.random.default_rng((7, number, index)))
+            if case is not None and len(case.boxes):
+                yield name, case
+
+
+def empty(pictures: list[Picture]) -> Iterator[Image]:
+    """Pictures without any face."""
+    yield from (base(p).image for p in pictures if p.kind == "none" and not len(p.boxes))
+    yield from (texture(np.random.default_rng((11, i)), 320) for i in range(TEXTURES))
+
+
+def find(detect: Detector, image: Image) -> tuple[Array, Array]:
+    """Boxes and scores at the picture's own size."""
+    found = detect(image, long_side_px=max(32, *image.shape[:2]))
+    return found.xyxy.astype(np.float64), found.score.astype(np.float64)
+
+
+def scores(case: Case, boxes: Array, score: Array) -> Array:
+    """The score at which each face is found; 0: never."""
+    hits = iou(case.boxes, boxes) >= FOUND_IOU
+    return np.asarray((hits * score[None]).max(1, initial=0))
+
+
+def alarms(case: Case, boxes: Array, score: Array) -> Array:
+    """Scores of detections that lie on nothing that any teacher took for a face."""
+    known = np.concatenate([case.boxes, case.ignore])
+    return score[inside(boxes, known).max(1, initial=0) < 0.2]
+
+
+def measure(detect: Detector, pictures: list[Picture]) -> tuple[dict[str, Array], Array, int]:
+    """Score of every face by subset, the scores of all false alarms (descending), and on how many pictures."""
+    found: dict[str, list[Array]] = {}
+    false, seen = [], 0
+    for name, case in cases(pictures):
+        boxes, score = find(detect, case.image)
+        found.setdefault(name, []).append(scores(case, boxes, score))
+        if name == "clean":
+            false.append(alarms(case, boxes, score))
+            seen += 1
+    for image in empty(pictures):
+        false.append(find(detect, image)[1])
+        seen += 1
+    ordered = np.sort(np.concatenate(false))[::-1]
+    return {name: np.concatenate(values) for name, values in found.items()}, ordered, seen
+
+
+def equal_threshold(alarms_here: Array, count: int) -> float:
+    """The lowest threshold at which there are at most `count` false alarms."""
+    return float(np.nextafter(alarms_here[count], 1)) if len(alarms_here) > count else LOWEST
+
+
+def table(
+    published: tuple[dict[str, Array], Array, int], tuned: tuple[dict[str, Array], Array, int]
+) -> dict[str, object]:
+    """Both measured at the operating point, and at equally many false alarms as the published one raises there."""
+    (have, false, seen), (ours, our_false, _) = published, tuned
+    result: dict[str, object] = {"pictures_for_false_alarms": seen}
+    for label, threshold in (("low", OPERATING), ("high", CONFIDENT)):
+        count = int((false >= threshold).sum())
+        equal = equal_threshold(our_false, count)
+        result[label] = {
+            "threshold": threshold,
+            "false_alarms_a_picture": {
+                "published": count / seen,
+                "tuned": float((our_false >= threshold).sum()) / seen,
+            },
+            "tuned_threshold_at_equal_false_alarms": equal,
+            "recall": {
+                name: {
+                    "faces": len(have[name]),
+                    "published": float((have[name] >= threshold).mean()),
+                    "tuned": float((ours[name] >= threshold).mean()),
+                    "tuned_at_equal_false_alarms": float((ours[name] >= equal).mean()),
+                }
+                for name in have
+            },
+        }
+    return result
+
+
+def markdown(result: dict[str, object]) -> str:
+    """The result as a table to read."""
+    lines = []
+    for label in ("low", "high"):
+        part = result[label]
+        assert isinstance(part, dict)
+        false = part["false_alarms_a_picture"]
+        lines += [
+            f"Threshold {part['threshold']}: {false['published']:.3f} false alarms a picture for YuNet-n,"
+            f" {false['tuned']:.3f} for ours; equal at {part['tuned_threshold_at_equal_false_alarms']:.3f} of ours.",
+            "",
+            "| subset | faces | YuNet-n | ours, same threshold | ours, equal false alarms |",
+            "|---|---|---|---|---|",
+        ]
+        for name, row in part["recall"].items():
+            numbers = " | ".join(f"{row[k]:.3f}" for k in ("published", "tuned", "tuned_at_equal_false_alarms"))
+            lines.append(f"| {name} | {row['faces']} | {numbers} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description="Compare a detector with YuNet-n as published.")
+    parser.add_argument("--work", type=Path, required=True, help="folder that training.detector.label wrote")
+    parser.add_argument("--published", type=Path, required=True, help="yunet_n.pth")
+    parser.add_argument("--tuned", type=Path, required=True, help="a checkpoint")
+    parser.add_argument("--out", type=Path, required=True, help="folder for recall.json and recall.md")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    pictures = load_pictures(arguments.work, evaluation=True)
+    config = DetectConfig(low_threshold=LOWEST)
+    both = [
+        measure(detector(checkpoint.load_network(path)[0], config), pictures)
+        for path in (arguments.published, arguments.tuned)
+    ]
+    result = table(*both)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    (arguments.out / "recall.json").write_text(json.dumps(result, indent=1))
+    (arguments.out / "recall.md").write_text(markdown(result))
+    print(markdown(result))
+
+
+if __name__ == "__main__":
+    main()
