@@ -19,13 +19,16 @@ Record = Mapping[str, object]
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """What one run did. `replaced` and `covered` count faces in frames, `people` counts tracks, `blanked` frames."""
+    """What one run did. `replaced` and `covered` count faces in frames, `blanked` frames.
+
+    `tracks` counts people as far as they could be followed: who comes back later counts again.
+    """
 
     frames: int = 0
     replaced: int = 0
     covered: int = 0
     blanked: int = 0
-    people: int = 0
+    tracks: int = 0
     reasons: Mapping[str, int] = field(default_factory=dict)
 
     def __add__(self, other: Summary) -> Summary:
@@ -35,7 +38,7 @@ class Summary:
             replaced=self.replaced + other.replaced,
             covered=self.covered + other.covered,
             blanked=self.blanked + other.blanked,
-            people=self.people + other.people,
+            tracks=self.tracks + other.tracks,
             reasons=dict(Counter(self.reasons) + Counter(other.reasons)),
         )
 
@@ -47,7 +50,7 @@ class Tally:
         self._frames = self._blanked = 0
         self._actions: Counter[Action] = Counter()
         self._reasons: Counter[str] = Counter()
-        self._people: set[int] = set()
+        self._tracks: set[int] = set()
 
     def add(self, frame: SafeFrame) -> None:
         """Count one frame."""
@@ -55,7 +58,7 @@ class Tally:
         self._blanked += frame.blanked is not None
         for region in frame.regions:
             self._actions[region.action] += 1
-            self._people.add(region.track_id)
+            self._tracks.add(region.track_id)
             if region.action is Action.COVERED:
                 self._reasons[region.reason] += 1
 
@@ -66,7 +69,7 @@ class Tally:
             replaced=self._actions[Action.GENERATED],
             covered=self._actions[Action.COVERED],
             blanked=self._blanked,
-            people=len(self._people),
+            tracks=len(self._tracks),
             reasons=dict(self._reasons.most_common()),
         )
 

@@ -27,12 +27,12 @@ def safe(*regions: Region, index: int = 0, pts: int | None = 0, blanked: str | N
     return SafeFrame(image=image, index=index, pts=pts, time_base=Fraction(1, 90000), regions=regions, blanked=blanked)
 
 
-def test_tally_counts_faces_frames_and_people() -> None:
+def test_tally_counts_faces_frames_and_tracks() -> None:
     tally = Tally()
     tally.add(safe(region(1, Action.GENERATED), region(2, Action.COVERED, "too small")))
     tally.add(safe(region(1, Action.GENERATED)))
     tally.add(safe(blanked="the detector failed"))
-    assert tally.summary() == Summary(frames=3, replaced=2, covered=1, blanked=1, people=2, reasons={"too small": 1})
+    assert tally.summary() == Summary(frames=3, replaced=2, covered=1, blanked=1, tracks=2, reasons={"too small": 1})
 
 
 @given(
@@ -55,10 +55,10 @@ def test_every_region_is_counted_once(frames: list[list[tuple[int, Action, str]]
 
 
 def test_summaries_add_up() -> None:
-    one = Summary(frames=2, replaced=3, covered=1, blanked=0, people=1, reasons={"small": 1})
-    two = Summary(frames=5, replaced=0, covered=3, blanked=2, people=4, reasons={"small": 2, "unsure": 1})
+    one = Summary(frames=2, replaced=3, covered=1, blanked=0, tracks=1, reasons={"small": 1})
+    two = Summary(frames=5, replaced=0, covered=3, blanked=2, tracks=4, reasons={"small": 2, "unsure": 1})
     both = one + two
-    assert (both.frames, both.replaced, both.covered, both.blanked, both.people) == (7, 3, 4, 2, 5)
+    assert (both.frames, both.replaced, both.covered, both.blanked, both.tracks) == (7, 3, 4, 2, 5)
     assert Counter(both.reasons) == Counter(small=3, unsure=1)
 
 

@@ -35,6 +35,6 @@ def exit_code(error: StreamFilterError) -> Exit:
     return Exit.USAGE if isinstance(error, ConfigError) else Exit.FAILED
 
 
-def one_line(error: BaseException) -> str:
-    """The error's message without line breaks: libraries below sometimes send paragraphs."""
-    return " ".join(str(error).split()) or type(error).__name__
+def one_line(message: object) -> str:
+    """An error or text without line breaks: libraries below sometimes send paragraphs."""
+    return " ".join(str(message).split()) or type(message).__name__

@@ -1,0 +1,98 @@
+"""`streamfilter run`: the main job, for one source or many."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from streamfilter import media
+from streamfilter.assemble import wire
+from streamfilter.cli import options
+from streamfilter.cli.batch import Batch
+from streamfilter.cli.console import log_lines, say, stderr_console
+from streamfilter.cli.reporting import header, open_report
+from streamfilter.config import Audio, Device, MediaConfig
+
+HELP = """Replace every face in SOURCES by the face of a person who does not exist, and write the result to SINK.
+
+SOURCES are videos, GIFs, images, or folders of them. SINK is a file if there is one source file, a folder otherwise.
+
+\b
+Examples:
+  streamfilter run in.mp4 out.mp4
+  streamfilter run in.mov out.mkv --codec hevc --crf 20 --preset slow
+  streamfilter run a.mp4 b.mp4 photo.jpg protected/
+  streamfilter run holiday/ protected/ --overwrite
+  streamfilter run in.mp4 out.mp4 --audio drop --seed 7 --report out.jsonl
+
+\b
+Exit codes:
+  0    all was written, and every face in it was replaced or covered
+  1    at least one target was not written; one line on stderr says why
+  2    the command itself cannot work: an unknown option, a value out of range
+  3    all was written and protected, but frames were blanked or parts of a source could not be decoded
+  130  stopped by Ctrl-C or a termination signal; the unfinished target was removed
+"""
+
+
+@click.command("run", help=HELP, short_help="Replace every face in videos, images and folders.")
+@click.argument("sources", nargs=-1, required=True, type=options.PATH)
+@click.argument("sink", type=click.Path())
+@options.encoding_options
+@options.output_options
+@options.filter_options
+@options.device_options
+@click.option(
+    "--report",
+    "report_path",
+    type=options.PATH,
+    metavar="FILE.jsonl",
+    help="Write one JSON object per frame: track, box, action, reason.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="Show errors only.")
+@click.option("-v", "--verbose", is_flag=True, help="Show what goes on inside, and where an error came from.")
+@click.pass_context
+def run(
+    context: click.Context,
+    *,
+    sources: tuple[Path, ...],
+    sink: str,
+    codec: str | None,
+    crf: int,
+    preset: str,
+    audio: Audio,
+    keep_metadata: bool,
+    overwrite: bool,
+    seed: int | None,
+    min_face: float,
+    hold: float,
+    look_ahead: float,
+    landmarks: str,
+    landmarks_file: Path | None,
+    model: Path | None,
+    device: Device,
+    threads: int,
+    report_path: Path | None,
+    quiet: bool,
+    verbose: bool,
+) -> None:
+    """Plan, load, run; see HELP."""
+    console = stderr_console()
+    context.find_root().with_resource(log_lines(console, verbose=verbose))
+    media_config = MediaConfig(
+        codec=codec, crf=crf, preset=preset, audio=audio, keep_metadata=keep_metadata, overwrite=overwrite
+    )
+    config = options.filter_config(seed=seed, min_face=min_face, hold=hold, look_ahead=look_ahead)
+    predictor = options.predictor(landmarks, landmarks_file)
+    plan = media.plan_jobs(sources, sink, media_config)
+    with open_report(report_path, plan.jobs, overwrite=overwrite) as report:
+        models = options.loader(context)(config, device=device, threads=threads, model=model, landmarks=predictor)
+        if not quiet:
+            say(console, f"running on {models.detector.model.device} ({models.detector.model.provider})")
+        report.write(header(models, config, media_config))
+        batch = Batch(console=console, quiet=quiet, guard=wire(models, config), config=media_config, report=report)
+        code = batch.run(plan)
+        if batch.outcomes:
+            report.commit()
+    context.exit(code)
