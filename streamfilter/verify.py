@@ -11,6 +11,7 @@ from streamfilter.structures import FaceCrop, Floats, Image, Patch, Track
 SOLID = 0.99  # a mask this high hides: compositing rounds it to 1
 MIN_BOX_SHARE = 0.3  # of the detected box, that brows to chin must fill
 POINT_MASK = 0.5  # the detector's own eyes, nose and mouth must lie this far within the mask
+MAX_APART = 0.16  # of the box's size: mean distance between the detector's five points and the landmarks' own
 MIN_CHANGE = 2.0  # grey levels, mean, between the raw and the invented face
 _EDGE_PX = 2
 
@@ -29,7 +30,16 @@ def doubt_about_landmarks(track: Track, image: Image) -> str | None:
     shared, _ = cv2.intersectConvexConvex(hull, box)
     if not shared >= MIN_BOX_SHARE * float(np.prod(high - low)):
         return "landmarks do not fill the detected box"
-    return None
+    return "landmarks contradict the detector" if _apart(track) > MAX_APART else None
+
+
+def _apart(track: Track) -> float:
+    """Mean distance of the eyes, nose and mouth corners as detected and as located, in units of the box's size."""
+    if track.landmarks is None or track.points is None or track.missed_s > 0 or not np.isfinite(track.points).all():
+        return 0.0
+    located = np.stack([track.landmarks[36:42].mean(0), track.landmarks[42:48].mean(0), *track.landmarks[[30, 48, 54]]])
+    size = float(np.sqrt(np.prod(track.xyxy[2:] - track.xyxy[:2])))
+    return float(np.linalg.norm(located - track.points, axis=1).mean()) / max(size, 1e-6)
 
 
 def doubt_about_patch(patch: Patch, crop: FaceCrop, track: Track) -> str | None:
