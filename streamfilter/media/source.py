@@ -1,0 +1,315 @@
+"""Recorded files as sources of frames: exact times, upright pictures, losses counted."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Generator, Iterable, Iterator
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self, cast
+
+import av
+from av import FFmpegError, Packet, VideoFrame
+from av.container import InputContainer
+from av.sidedata.sidedata import SideData
+from av.sidedata.sidedata import Type as SideDataType
+from av.stream import Disposition, Stream
+from av.video.stream import VideoStream
+
+from streamfilter.errors import DamagedStreamError, InputError
+from streamfilter.media import gif_file
+from streamfilter.media.colour import RgbReader, alpha_of, colour_of
+from streamfilter.media.damage import Damage
+from streamfilter.media.info import Kind, SourceInfo, TrackInfo
+from streamfilter.media.orientation import UPRIGHT, Orientation
+from streamfilter.media.timeline import Timeline
+from streamfilter.structures import Frame, Image
+
+_log = logging.getLogger(__name__)
+
+DEFAULT_FPS = Fraction(25)
+JUMP_S = 1
+MAX_DEMUX_ERRORS = 64
+NO_PTS_CONTAINERS = ("avi",)
+WHITE = 255
+
+
+class Source(Protocol):
+    """What the pipeline and the sinks need of any source."""
+
+    info: SourceInfo
+    notices: list[str]
+    damage: Damage
+    alpha: Image | None
+    """Transparency of a still picture, upright; None where all is opaque."""
+    last_duration: int | None
+    """Ticks that the newest frame stands, as far as the source says."""
+    final_delay: int | None
+    """Of a GIF: hundredths of a second that its last picture stands."""
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Every frame once, in order of presentation."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def raise_if_damaged(self) -> None:
+        """Tell at the end what was lost.
+
+        Raises:
+            DamagedStreamError: part of the source could not be decoded.
+        """
+
+
+def reason(error: Exception) -> str:
+    """The short cause that FFmpeg or the system gave."""
+    return str(getattr(error, "strerror", None) or error)
+
+
+def open_container(path: Path) -> InputContainer:
+    """Open a file for demuxing.
+
+    Raises:
+        InputError: FFmpeg knows no format in it.
+    """
+    try:
+        return av.open(str(path), "r", metadata_errors="replace")
+    except (FFmpegError, OSError) as error:
+        raise InputError(f"{path} is no video or picture, or it is damaged or incomplete ({reason(error)})") from error
+
+
+class FileSource:
+    """One recorded file. Iterate once; `raise_if_damaged` afterwards says what was lost.
+
+    Args:
+        path: A file that FFmpeg can read.
+        kind: `VIDEO` or `GIF`.
+
+    Raises:
+        InputError: not media, no picture stream, or not one decodable frame.
+    """
+
+    def __init__(self, path: Path, kind: Kind = Kind.VIDEO) -> None:
+        self.path = path
+        self.notices: list[str] = []
+        self.damage = Damage()
+        self.alpha: Image | None = None
+        self.last_duration: int | None = None
+        self.final_delay = _final_delay(path) if kind is Kind.GIF else None
+        self._container = open_container(path)
+        try:
+            self._start(kind)
+        except BaseException:
+            self._container.close()
+            raise
+
+    def _start(self, kind: Kind) -> None:
+        self._stream = self._picture_stream()
+        self._stream.thread_type = "AUTO"
+        self._packets = 0
+        self._end: Fraction | None = None
+        self._latest: Fraction | None = None
+        self._clean = False
+        self._decoded = self._decode()
+        first = next(self._decoded, None)
+        if first is None:
+            raise InputError(f"{self.path} has a picture stream, but no frame of it can be decoded")
+        self._first: VideoFrame | None = first
+        self._orientation = _orientation(first)
+        self._stored = first.width, first.height
+        self.info = self._describe(kind, first)
+        self._reader = RgbReader(*self._stored, self.info.colour)
+        step = int(1 / (self.info.fps or DEFAULT_FPS) / self.info.time_base)
+        self._timeline = Timeline(
+            step=step, jump=int(JUMP_S / self.info.time_base), prefer_dts=self.info.container in NO_PTS_CONTAINERS
+        )
+        self._step = step
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file; harmless when repeated."""
+        self._decoded.close()
+        self._first = None
+        self._container.close()
+
+    def __iter__(self) -> Iterator[Frame]:
+        first, self._first = self._first, None
+        index = 0
+        if first is not None:
+            yield self._frame(first, index)
+        for index, frame in enumerate(self._decoded, start=1):
+            yield self._frame(frame, index)
+        self._conclude()
+
+    def raise_if_damaged(self) -> None:
+        """Tell at the end what was lost.
+
+        Raises:
+            DamagedStreamError: part of the file could not be decoded.
+        """
+        if self.damage:
+            raise DamagedStreamError(
+                f"{self.path} is damaged: {self.damage}; what could be read was protected and written"
+            )
+
+    # --- reading -----------------------------------------------------------------------------------------------------
+
+    def _frame(self, frame: VideoFrame, index: int) -> Frame:
+        image = self._reader(frame)
+        if (frame.width, frame.height) != self._stored:
+            self._notice("the picture size changes on the way; all frames are scaled to the first one's size")
+        if self.info.has_alpha or self.info.kind is Kind.GIF:
+            image = self._flatten(image, alpha_of(frame))
+        pts = self._timeline.place(frame.pts, frame.dts)
+        self.last_duration = frame.duration or self._step
+        return Frame(self._orientation.apply(image), index, pts, self.info.time_base)
+
+    def _flatten(self, image: Image, alpha: Image | None) -> Image:
+        if alpha is None:
+            return image
+        self._notice("transparent parts are shown on white")
+        opacity = alpha[..., None].astype("uint16")
+        mixed: Image = ((image * opacity + WHITE * (255 - opacity)) // 255).astype("uint8")
+        return mixed
+
+    def _decode(self) -> Generator[VideoFrame]:
+        for packet in self._demux():
+            if packet.stream.index != self._stream.index:  # a flush packet carries no number of its own
+                self._note_end(packet)
+                continue
+            self._count(packet)
+            try:
+                frames = self._stream.decode(packet if packet.size else None)
+            except FFmpegError as error:
+                _log.info("%s: a packet could not be decoded: %s", self.path, reason(error))
+                if self._clean:
+                    self.damage.undecodable += 1
+                continue
+            for frame in frames:
+                if frame.is_corrupt:
+                    self.damage.corrupt += 1
+                self._clean = True
+                yield frame
+
+    def _demux(self) -> Iterator[Packet[Stream]]:
+        """All packets; after a demuxing error it goes on behind the damage."""
+        errors = 0
+        finished = False
+        while not finished:
+            try:
+                yield from self._container.demux()
+                finished = True
+            except FFmpegError as error:
+                _log.info("%s: %s", self.path, reason(error))
+                errors += 1
+                self.damage.corrupt += 1
+                finished = errors > MAX_DEMUX_ERRORS
+
+    def _count(self, packet: Packet[Stream]) -> None:
+        if packet.size:
+            self._packets += 1
+            self.damage.corrupt += bool(packet.is_corrupt)
+            self._note_end(packet)
+            if packet.pts is not None:
+                end = (packet.pts + (packet.duration or 0)) * packet.time_base
+                self._end = end if self._end is None else max(self._end, end)
+
+    def _note_end(self, packet: Packet[Stream]) -> None:
+        if packet.pts is not None:
+            end = (packet.pts + (packet.duration or 0)) * packet.time_base
+            self._latest = end if self._latest is None else max(self._latest, end)
+
+    def _conclude(self) -> None:
+        self.damage.missing_s = self._missing_tail_s()
+        self.notices.extend(self._timeline.notices)
+
+    def _missing_tail_s(self) -> float:
+        """Seconds that the container promises and the file does not hold; 0 where it promises nothing reliable."""
+        name = self._container.format.name
+        stream = self._stream
+        if stream.duration is not None and stream.frames > self._packets and self._end is not None:
+            promised = ((stream.start_time or 0) + stream.duration) * self.info.time_base
+            missing = promised - self._end
+            return float(missing) if missing > 2 * self._step * self.info.time_base else 0.0
+        if "matroska" in name and self._container.duration and self._latest is not None:
+            missing = Fraction(self._container.duration, av.time_base) - self._latest
+            return float(missing) if missing > Fraction(1, 2) else 0.0
+        return 0.0
+
+    def _notice(self, text: str) -> None:
+        if text not in self.notices:
+            _log.info("%s: %s", self.path, text)
+            self.notices.append(text)
+
+    # --- describing --------------------------------------------------------------------------------------------------
+
+    def _picture_stream(self) -> VideoStream:
+        pictures = [s for s in self._container.streams.video if not s.disposition & Disposition.attached_pic]
+        if not pictures:
+            raise InputError(f"{self.path} holds no video stream; give a video, a GIF or a picture")
+        best = self._container.streams.best("video")
+        chosen = next((s for s in pictures if best is not None and s.index == best.index), pictures[0])
+        if len(pictures) > 1:
+            self._notice(f"{len(pictures) - 1} further picture streams are left out: only one can be protected")
+        return chosen
+
+    def _describe(self, kind: Kind, first: VideoFrame) -> SourceInfo:
+        stream, container = self._stream, self._container
+        time_base = stream.time_base or first.time_base
+        if time_base is None:
+            raise InputError(f"{self.path} has no time base; its frames cannot be placed in time")
+        fps = stream.average_rate or stream.guessed_rate
+        duration = container.duration / av.time_base if container.duration else None
+        aspect = stream.sample_aspect_ratio or None
+        width, height = self._orientation.size(first.width, first.height)
+        frames = stream.frames or (round(duration * fps) if duration and fps else None)
+        return SourceInfo(
+            path=self.path,
+            kind=kind,
+            container=container.format.name,
+            codec=stream.codec_context.name,
+            width=width,
+            height=height,
+            time_base=time_base,
+            fps=fps,
+            frames=frames or None,
+            start_s=float((stream.start_time or 0) * time_base),
+            duration_s=duration,
+            pix_fmt=first.format.name,
+            colour=colour_of(first),
+            sample_aspect_ratio=1 / aspect if aspect and self._orientation.transpose else aspect,
+            rotation=self._orientation.rotation,
+            loop=gif_file.loop_of(self.path) if kind is Kind.GIF else None,
+            has_alpha=len(first.format.components) == 4,
+            tracks=tuple(_track(s) for s in container.streams if s.type in ("audio", "subtitle")),
+        )
+
+
+def _orientation(frame: VideoFrame) -> Orientation:
+    # A container of objects at run time, a dictionary in the stubs.
+    sides = cast(Iterable[SideData], frame.side_data)
+    matrix = next((bytes(side) for side in sides if side.type is SideDataType.DISPLAYMATRIX), None)
+    return Orientation.from_matrix(matrix) if matrix else UPRIGHT
+
+
+def _track(stream: Stream) -> TrackInfo:
+    name = stream.codec_context.name if stream.codec_context else "unknown"
+    return TrackInfo(index=stream.index, kind=stream.type, codec=name, language=stream.language)
+
+
+def _final_delay(path: Path) -> int | None:
+    """The delay of a GIF's last picture, which the muxer must know before the first."""
+    with open_container(path) as container:
+        delays = [packet.duration for packet in container.demux(video=0) if packet.size]
+    return delays[-1] if delays else None
