@@ -1,82 +1,109 @@
-"""Paste an invented face into a frame: light, contrast, sharpness and grain matched, without a seam.
+"""Paint an invented face into a frame: light, contrast, sharpness and grain matched, without a seam.
 
 Within the protected region (mask 1) no pixel of the frame has any weight. The frame is read around the region, and
-within it only as the 3x3 mean colours of `light`.
+within it only as the 3x3 median colours of `light`.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 from numpy.typing import ArrayLike
 
-from streamfilter import grain, light
+from streamfilter import grain, light, silhouette
 from streamfilter.cover import cover
+from streamfilter.crop_grid import GRID, Box, extend, grid_matrix, ring, sample, to_grid
+from streamfilter.errors import ProtectionError
+from streamfilter.grain import Texture
+from streamfilter.light import Light
+from streamfilter.silhouette import Edge
 from streamfilter.structures import Floats, Image, Patch
 
 STEADINESS = 0.7
 """How much of the last frame's light, sharpness and grain is kept in the next one."""
 
-_JUMP = 0.25
+TEXTURE_EVERY = 4
+"""Sharpness and grain change slowly: they are measured in every fourth frame of a track."""
+
+_JUMP = 0.5
 _SOLID = 0.999
+_OUTSIDE = 0.05
+_NARROW = 0.7
+_FLAT = 1e-8
+_RING_CELLS = 9
 
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """What the surroundings ask of a face: light (GRID, GRID, 3) log gain, blur and grain in frame pixels."""
+    """What the surroundings ask of a face: its light, and its texture in frame pixels; `age` counts frames."""
 
-    log_gain: Floats
-    blur_px: float
-    noise: float
+    light: Light
+    texture: Texture
+    age: int
 
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a patch lands: corners of the window in the frame, its blend mask, and crop -> window."""
+    """Where a patch lands: its box in the crop, the window's corner and size in the frame, and box -> window."""
 
-    x0: int
-    y0: int
-    x1: int
-    y1: int
-    alpha: Floats
+    box: Box
+    corner: tuple[int, int]
+    size: tuple[int, int]
     to_window: Floats
 
     @property
-    def size(self) -> tuple[int, int]:
-        return self.x1 - self.x0, self.y1 - self.y0
+    def scale(self) -> float:
+        """Frame pixels per crop pixel."""
+        return float(np.hypot(self.to_window[0, 0], self.to_window[1, 0]))
+
+    def warp_mask(self, mask: Floats) -> Floats:
+        """A mask of the box in the window; what is as good as 1 becomes 1."""
+        alpha = np.asarray(cv2.warpAffine(mask, self.to_window, self.size, flags=cv2.INTER_LINEAR), np.float32)
+        alpha[alpha >= _SOLID] = 1
+        return alpha
 
     def view(self, image: Image) -> Image:
-        return image[self.y0 : self.y1, self.x0 : self.x1]
+        (x, y), (width, height) = self.corner, self.size
+        return image[y : y + height, x : x + width]
 
 
 class Compositor:
-    """Pastes the faces of one stream; remembers per track how the last frame was lit, so that nothing flickers."""
+    """Paints the faces of one stream; remembers per track how the last frame was lit, so that nothing flickers."""
 
     def __init__(self) -> None:
         self._looks: dict[int, _Look] = {}
-        self._count = 0
 
     def blend(self, canvas: Image, source: Image, patch: Patch, opacity: float = 1.0) -> None:
-        """Paste `patch` into `canvas`, in place; `source`, the raw frame, only tells how its surroundings look."""
-        place = _place(patch, source.shape[1], source.shape[0])
+        """Paint `patch` into `canvas`, in place; `source`, the raw frame, only tells how its surroundings look.
+
+        Raises:
+            ProtectionError: the patch has no place (a flat or broken matrix, an empty mask); nothing was painted.
+        """
+        patch = _regular(patch)
+        region = to_grid(patch.mask)
+        place = _place(patch, region, source)
         if place is None:
             return
-        look = _steady(_look(source, patch, place), self._looks.get(patch.track_id))
-        self._looks[patch.track_id] = look
-        self._count += 1
-        face = _render(patch, place, look, seed=self._count)
-        alpha = place.alpha * np.float32(min(max(opacity, 0.0), 1.0))
+        frame, visible = sample(source, grid_matrix(patch.matrix, patch.image.shape[0]))
+        share = silhouette.foreign(patch.image, region, place.box)
+        own, face = silhouette.own(share, place.box), to_grid(patch.image)
+        look = self._look(patch, place, source, light.measure(frame, visible, face, own, region))
+        behind = extend(frame, ring(region, _RING_CELLS) * visible)
+        edge = silhouette.edge(look.light(face), own, region, behind)
+        painted = _render(_paint(patch, place.box, look.light, edge, share), place, look)
+        alpha = place.warp_mask(_narrow(patch, place.box, edge)) * np.float32(_share(opacity))
         view = place.view(canvas)
-        view[...] = cv2.blendLinear(np.ascontiguousarray(view), face, 1 - alpha, alpha)
+        view[...] = cv2.blendLinear(np.ascontiguousarray(view), painted, 1 - alpha, alpha)
 
     def dissolve(self, canvas: Image, source: Image, patch: Patch, xyxy: ArrayLike, opacity: float) -> None:
         """Between a cover of `xyxy` (opacity 0) and the face (opacity 1), in place: how one turns into the other."""
         covered = canvas.copy()
         cover(covered, xyxy)
         self.blend(canvas, source, patch)
-        share = min(max(opacity, 0.0), 1.0)
+        share = _share(opacity)
         canvas[...] = cv2.addWeighted(canvas, share, covered, 1 - share, 0)
 
     def forget(self, track_id: int) -> None:
@@ -86,76 +113,92 @@ class Compositor:
     def reset(self) -> None:
         """Drop everything that is remembered: a scene cut, a reconnect."""
         self._looks.clear()
-        self._count = 0
+
+    def _look(self, patch: Patch, place: _Place, source: Image, lit: Light) -> _Look:
+        """Follow slowly what changes a little, at once what changes much."""
+        before = self._looks.get(patch.track_id)
+        if before is None:
+            look = _Look(lit, _measure_texture(patch, place, source, grain.usual(place.scale)), 1)
+        else:
+            keep = STEADINESS * max(0.0, 1 - lit.change(before.light) / _JUMP)
+            look = replace(before, light=lit.mix(before.light, keep), age=before.age + 1)
+            if look.age % TEXTURE_EVERY == 0:
+                now = _measure_texture(patch, place, source, before.texture)
+                look = replace(look, texture=now.mix(before.texture, keep))
+        self._looks[patch.track_id] = look
+        return look
 
 
 def blend(canvas: Image, source: Image, patch: Patch, opacity: float = 1.0) -> None:
-    """Paste one patch, with no memory of earlier frames; see `Compositor.blend`."""
+    """Paint one patch, with no memory of earlier frames; see `Compositor.blend`."""
     Compositor().blend(canvas, source, patch, opacity)
 
 
-def _place(patch: Patch, width: int, height: int) -> _Place | None:
+def _share(opacity: float) -> float:
+    return min(max(opacity, 0.0), 1.0) if math.isfinite(opacity) else 1.0
+
+
+def _regular(patch: Patch) -> Patch:
+    """The patch with a whole number of pixels per grid cell."""
+    size = patch.image.shape[0]
+    if size % GRID == 0:
+        return patch
+    wanted = (size // GRID + 1) * GRID
+    ratio = wanted / size
+    matrix = patch.matrix * np.float32(ratio)
+    matrix[:, 2] += ratio / 2 - 0.5
+    image, mask = (cv2.resize(field, (wanted, wanted)) for field in (patch.image, patch.mask))
+    return Patch(patch.track_id, np.asarray(image, np.uint8), matrix, np.asarray(mask, np.float32))
+
+
+def _place(patch: Patch, region: Floats, source: Image) -> _Place | None:
     """The window that the mask touches, or None where it lies outside the frame."""
-    rows, columns = np.flatnonzero(patch.mask.any(1)), np.flatnonzero(patch.mask.any(0))
-    if not len(rows) or not np.isfinite(patch.matrix).all() or abs(np.linalg.det(patch.matrix[:, :2])) < 1e-6:
-        return None
+    box = Box.of(region, patch.image.shape[0])
+    determinant = np.linalg.det(patch.matrix[:, :2].astype(np.float64))
+    if box is None or not np.isfinite(patch.matrix).all() or not abs(determinant) > _FLAT:
+        raise ProtectionError(
+            f"track {patch.track_id}: a face cannot be placed with matrix {patch.matrix.tolist()}; cover it instead"
+        )
     inverse = cv2.invertAffineTransform(patch.matrix)
-    edges = np.array([(x, y) for x in (columns[0] - 1, columns[-1] + 1) for y in (rows[0] - 1, rows[-1] + 1)])
-    corners = edges @ inverse[:, :2].T + inverse[:, 2]
-    x0, y0 = np.clip(np.floor(corners.min(0)), 0, (width, height)).astype(int).tolist()
-    x1, y1 = np.clip(np.ceil(corners.max(0)) + 1, 0, (width, height)).astype(int).tolist()
+    (left, top), (width, height) = box.corner, box.size
+    ends = np.array([(left + x, top + y) for x in (-1, width) for y in (-1, height)]) @ inverse[:, :2].T + inverse[:, 2]
+    limit = source.shape[1::-1]
+    x0, y0 = np.clip(np.floor(ends.min(0)), 0, limit).astype(int).tolist()
+    x1, y1 = np.clip(np.ceil(ends.max(0)) + 1, 0, limit).astype(int).tolist()
     if x1 <= x0 or y1 <= y0:
         return None
-    to_window = np.asarray(inverse - np.array([[0, 0, x0], [0, 0, y0]]), np.float32)
-    alpha = np.asarray(cv2.warpAffine(patch.mask, to_window, (x1 - x0, y1 - y0), flags=cv2.INTER_LINEAR), np.float32)
-    alpha[alpha >= _SOLID] = 1
-    return _Place(x0, y0, x1, y1, alpha, to_window)
+    to_window = inverse.astype(np.float64)
+    to_window[:, 2] += to_window[:, :2] @ (left, top) - (x0, y0)
+    return _Place(box, (x0, y0), (x1 - x0, y1 - y0), np.asarray(to_window, np.float32))
 
 
-def _look(source: Image, patch: Patch, place: _Place) -> _Look:
-    matrix = light.crop_matrix(patch.matrix, patch.image.shape[0])
-    frame, visible = light.sample(source, matrix)
-    small = (light.GRID, light.GRID)
-    face = cv2.resize(patch.image, small, interpolation=cv2.INTER_AREA).astype(np.float32)
-    mask = np.asarray(cv2.resize(patch.mask, small, interpolation=cv2.INTER_AREA), np.float32)
-    gain = light.log_gain(frame, visible, face, mask)
-    around = (place.alpha < 0.05).astype(np.float32)
-    grey = grain.luma(place.view(source))
-    return _Look(gain, grain.blur_px(grey, around) or 0.0, grain.noise_sigma(grey, around))
+def _measure_texture(patch: Patch, place: _Place, source: Image, otherwise: Texture) -> Texture:
+    around = np.asarray(place.warp_mask(patch.mask[place.box.part]) < _OUTSIDE, np.float32)
+    return grain.measure(place.view(source), around, otherwise)
 
 
-def _steady(now: _Look, before: _Look | None) -> _Look:
-    """Follow slowly what changes a little, at once what changes much."""
-    if before is None:
-        return now
-    change = float(np.abs(now.log_gain - before.log_gain).mean())
-    keep = STEADINESS * max(0.0, 1 - change / _JUMP)
-    return replace(
-        now,
-        log_gain=before.log_gain * np.float32(keep) + now.log_gain * np.float32(1 - keep),
-        blur_px=before.blur_px * keep + now.blur_px * (1 - keep),
-        noise=before.noise * keep + now.noise * (1 - keep),
-    )
+def _paint(patch: Patch, box: Box, lit: Light, edge: Edge, share: Floats) -> Image:
+    """The box of the crop in its new light, with skin in place of what is foreign."""
+    shade = edge.shade[..., None]
+    image = patch.image[box.part].astype(np.float32)
+    bent = cv2.multiply(image, box.enlarge(lit.bend))
+    curve = cv2.add(bent, box.enlarge(lit.base), dst=bent)
+    lit_image = cv2.divide(cv2.multiply(image, box.enlarge(lit.gain * shade)), curve)
+    share = np.asarray(cv2.resize(share, box.size), np.float32)
+    filled = cv2.blendLinear(lit_image, box.enlarge(edge.skin * shade), 1 - share, share)
+    return np.asarray(cv2.convertScaleAbs(filled), np.uint8)
 
 
-def _render(patch: Patch, place: _Place, look: _Look, seed: int) -> Image:
-    """The face as it will stand in the window: filtered for its size, lit, softened, grained."""
-    scale = float(np.hypot(place.to_window[0, 0], place.to_window[1, 0]))
-    image = patch.image
-    if scale < 1:
-        image = np.asarray(cv2.GaussianBlur(image, (0, 0), 0.5 * float(np.sqrt(1 / scale**2 - 1)) + 1e-3), np.uint8)
-    flags = cv2.INTER_CUBIC if scale > 1 else cv2.INTER_LINEAR
-    face = cv2.warpAffine(image, place.to_window, place.size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    to_window = _grid_to_window(place, patch)
-    gain = cv2.warpAffine(np.exp(look.log_gain), to_window, place.size, borderMode=cv2.BORDER_REPLICATE)
-    lit = np.asarray(cv2.multiply(face, gain, dtype=cv2.CV_32F), np.float32)
-    lit += grain.grain(place.size[1], place.size[0], seed)[..., None] * np.float32(look.noise)
-    return np.asarray(cv2.convertScaleAbs(lit), np.uint8)
+def _narrow(patch: Patch, box: Box, edge: Edge) -> Floats:
+    """The blend mask, its feather narrower where an edge is abrupt: lower than before outside, 1 where it was 1."""
+    mask = patch.mask[box.part]
+    narrow = np.maximum(mask - np.float32(_NARROW), 0) / np.float32(1 - _NARROW)
+    return np.asarray(narrow + (mask - narrow) * (1 - box.enlarge(edge.abrupt)), np.float32)
 
 
-def _grid_to_window(place: _Place, patch: Patch) -> Floats:
-    scale = patch.image.shape[0] / light.GRID
-    out = place.to_window.copy()
-    out[:, 2] += out[:, :2].sum(1) * (scale / 2 - 0.5)
-    out[:, :2] *= scale
-    return out
+def _render(painted: Image, place: _Place, look: _Look) -> Image:
+    """The painted box as it will stand in the window."""
+    soft = grain.soften(painted, look.texture, place.scale)
+    flags = cv2.INTER_CUBIC if place.scale > 1 else cv2.INTER_LINEAR
+    warped = cv2.warpAffine(soft, place.to_window, place.size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return grain.add_grain(np.asarray(warped, np.uint8), look.texture.noise, look.age)

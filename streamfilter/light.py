@@ -1,133 +1,141 @@
-"""How the light on an invented face must change to match its surroundings: a smooth field of gains.
+"""The light on an invented face: how it must change to match its surroundings.
 
-What is read of the original: the ring just outside the protected region, and from within it nothing but the mean
-colour of a 3x3 grid of soft cells (27 numbers per face, each a mean over a ninth of it). They tell light and skin
-tone, and identify nobody.
+What is read of the original: the ring just outside the protected region, and from within it nothing but the median
+colour of each cell of a 3x3 grid: 27 numbers per face, each over a ninth of it. They tell light and skin tone, and
+identify nobody.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from streamfilter.structures import Floats, Image
+from streamfilter.crop_grid import GRID, STEPS, ring, total
+from streamfilter.structures import Floats
 
-GRID = 64
-"""Side of the crop-space grid on which light is measured."""
+LARGEST_LOG_LIFT = 1.6
+LARGEST_LOG_NEAR = 0.5
+"""Bounds of what is done to a face, whatever was measured."""
 
-LARGEST_LOG_GAIN = 1.4
-"""Light changes by at most a factor of 4, whatever was measured."""
-
-_FLOOR = 6.0
+_FLOOR = 4.0
 _CELLS = 3
+_SAMPLES = 10
 _RING_CELLS = 7
-_DOUBT = 0.22
+_DOUBT = 0.3
 _REACH = 5.0
-_NEAR_ONE = 0.999
-_STEPS = np.arange(GRID, dtype=np.float32)
+_WHOLLY = 0.999
+_MIDDLE_LEVEL = 128.0
 
 
-def crop_matrix(matrix: Floats, size: int) -> Floats:
-    """The frame -> crop matrix, for crops of `GRID` pixels instead of `size`."""
-    scale = GRID / size
-    shift = 0.5 * scale - 0.5
-    out = matrix * np.float32(scale)
-    out[:, 2] += shift
-    return out
+@dataclass(frozen=True, slots=True)
+class Light:
+    """A curve per cell and channel, fields (GRID, GRID, 3): level -> level * gain / (base + bend * level).
 
-
-def sample(source: Image, matrix: Floats) -> tuple[Floats, Floats]:
-    """The frame as the light grid sees it: colour (GRID, GRID, 3), and 1 where a cell lies in the frame, else 0."""
-    inverse = np.asarray(cv2.invertAffineTransform(matrix), np.float32)
-    ends = np.array([[0, 0], [GRID, 0], [0, GRID], [GRID, GRID]], np.float32) @ inverse[:, :2].T + inverse[:, 2]
-    limit = np.array(source.shape[1::-1])
-    low = np.clip(np.floor(ends.min(0)) - 1, 0, limit - 1).astype(int)
-    high = np.clip(np.ceil(ends.max(0)) + 2, low + 1, limit).astype(int)
-    view = source[low[1] : high[1], low[0] : high[0]]
-    small, ratio = _shrink(view, float(np.hypot(inverse[0, 0], inverse[1, 0])) / 1.5)
-    to_grid = matrix.copy()
-    to_grid[:, 2] += matrix[:, :2] @ (low + (ratio - 1) / 2)
-    to_grid[:, :2] *= ratio
-    colour = cv2.warpAffine(small, to_grid, (GRID, GRID), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return colour.astype(np.float32), _within(inverse, limit)
-
-
-def _shrink(view: Image, step: float) -> tuple[Image, NDArray[np.float64]]:
-    """The view with `step` pixels averaged into one, and by how much it shrank exactly, (x, y)."""
-    size = np.array(view.shape[1::-1])
-    wanted = np.maximum(1, np.round(size / max(step, 1.0))).astype(int)
-    small = cv2.resize(view, (int(wanted[0]), int(wanted[1])), interpolation=cv2.INTER_AREA)
-    return np.asarray(small, np.uint8), size / wanted
-
-
-def _within(inverse: Floats, limit: NDArray[np.int64]) -> Floats:
-    column, row = _STEPS[None, :], _STEPS[:, None]
-    inside = np.ones((GRID, GRID), bool)
-    for axis in (0, 1):
-        position = inverse[axis, 0] * column + inverse[axis, 1] * row + inverse[axis, 2]
-        inside &= (position >= 0) & (position <= limit[axis] - 1)
-    return inside.astype(np.float32)
-
-
-def log_gain(frame: Floats, visible: Floats, face: Floats, mask: Floats) -> Floats:
-    """Natural log of the gain per cell and channel, (GRID, GRID, 3), that lights `face` as `frame` is lit.
-
-    All on the grid: `frame` and `face` in [0, 255], `visible` 1 where the frame has pixels, `mask` the blend mask.
+    Less light is a plain gain: it dims everything alike, white too. Another skin tone bends the curve and leaves black
+    and white where they are: a plain gain would turn the highlights of a tanned face blue when it becomes a pale one.
     """
-    inside = (mask >= _NEAR_ONE).astype(np.float32)
-    if not (inside * visible).any():
-        return np.zeros_like(face)
-    base = _broad(frame, face, inside * visible)
-    ring = visible * _ring(mask)
-    residual = np.asarray(np.log((frame + _FLOOR) / (face + _FLOOR)) - base, np.float32)
-    near = _near(residual, ring)
-    return np.asarray(np.clip(base + near, -LARGEST_LOG_GAIN, LARGEST_LOG_GAIN), np.float32)
+
+    gain: Floats
+    base: Floats
+    bend: Floats
+
+    def __call__(self, image: Floats) -> Floats:
+        """An image on the grid in this light."""
+        return np.asarray(image * self.gain / (self.base + self.bend * image), np.float32)
+
+    def mix(self, other: Light, share: float) -> Light:
+        """Between this light (share 0) and another (share 1)."""
+        a, b = np.float32(1 - share), np.float32(share)
+        return Light(self.gain * a + other.gain * b, self.base * a + other.base * b, self.bend * a + other.bend * b)
+
+    def change(self, other: Light) -> float:
+        """How much two lights differ: the mean ratio of what they make of a middle level, as a natural log."""
+        return float(np.abs(np.log(self._of_middle() / other._of_middle())).mean())
+
+    def _of_middle(self) -> Floats:
+        return np.asarray(self.gain / (self.base + self.bend * np.float32(_MIDDLE_LEVEL)), np.float32)
 
 
-def _ring(mask: Floats) -> Floats:
-    """1 just outside the protected region, far enough from it that no sample touches a protected pixel."""
-    protected = (mask > 0.98).astype(np.uint8)
-    clear = cv2.dilate(protected, np.ones((5, 5), np.uint8))
-    reach = 2 * _RING_CELLS + 1
-    around = cv2.dilate(protected, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach)))
-    return np.asarray(around - np.minimum(clear, around), np.float32)
+def measure(frame: Floats, visible: Floats, face: Floats, own: Floats, region: Floats) -> Light:
+    """The light that makes `face` look lit as `frame` is.
+
+    All on the grid: `frame` and `face` in [0, 255], `visible` 1 where the frame has pixels, `own` 1 where the crop
+    shows the face and not its own background, `region` the blend mask.
+    """
+    inside = (region >= _WHOLLY).astype(np.float32) * visible
+    if not inside.any():
+        ones = np.ones((GRID, GRID, 3), np.float32)
+        return Light(ones, ones, 0 * ones)
+    broad = _broad(_cells(frame, inside, inside), _cells(face, inside * own, inside), inside)
+    near = _near(frame, broad(face), ring(region, _RING_CELLS) * visible)
+    return Light(broad.gain * np.exp(near), broad.base, broad.bend)
 
 
-def _broad(frame: Floats, face: Floats, inside: Floats) -> Floats:
-    """The ratio of the 3x3 mean colours, spread smoothly over the grid."""
+def _broad(ours: Floats, theirs: Floats, inside: Floats) -> Light:
+    """The light that turns the cells' colours `theirs` into `ours`."""
+    dim = np.minimum(1, ours.sum(-1, keepdims=True) / theirs.sum(-1, keepdims=True))
+    white = np.maximum(255 * dim, 1.1 * np.maximum(ours, theirs * dim).max(-1, keepdims=True))
+    lift = np.clip(_log_odds(ours, white) - _log_odds(theirs * dim, white), -LARGEST_LOG_LIFT, LARGEST_LOG_LIFT)
+    dim, white, lift = (_spread(np.broadcast_to(field, lift.shape), inside) for field in (dim, white, lift))
+    base = np.exp(-lift)
+    return Light(dim, base, (1 - base) * dim / white)
+
+
+def _log_odds(value: Floats, white: Floats) -> Floats:
+    return np.asarray(np.log(value / (white - value)), np.float32)
+
+
+def _cells(image: Floats, weight: Floats, inside: Floats) -> Floats:
+    """Median colours (3, 3, 3) over the region's box where `weight` is set: the skin's, for most of a cell is skin.
+
+    Cells that hold little of the region lean on the median of the whole.
+    """
+    part, side = _bounds(inside), _CELLS * _SAMPLES
+    colour = np.asarray(cv2.resize(image[part], (side, side), interpolation=cv2.INTER_LINEAR), np.float32)
+    colour[cv2.resize(weight[part], (side, side), interpolation=cv2.INTER_LINEAR) <= 0.5] = np.inf
+    blocks = colour.reshape(_CELLS, _SAMPLES, _CELLS, _SAMPLES, 3).transpose(0, 2, 1, 3, 4).reshape(_CELLS**2, -1, 3)
+    whole, of_whole = _middle(blocks.reshape(1, -1, 3))
+    if not of_whole.any():
+        return np.full((_CELLS, _CELLS, 3), _MIDDLE_LEVEL, np.float32)
+    cells, of_cells = _middle(blocks)
+    trust = np.minimum(1, of_cells / (0.3 * _SAMPLES**2))[:, None]
+    mixed = whole + trust * (np.where(np.isfinite(cells), cells, whole) - whole)
+    return np.asarray(mixed.reshape(_CELLS, _CELLS, 3) + _FLOOR, np.float32)
+
+
+def _middle(blocks: Floats) -> tuple[Floats, NDArray[np.int64]]:
+    """Median per block and channel of (n, samples, 3), infinite ones left out, and how many counted."""
+    count = np.isfinite(blocks[..., 0]).sum(1)
+    ordered = np.sort(blocks, axis=1)
+    return ordered[np.arange(len(blocks)), np.maximum(count - 1, 0) // 2], count
+
+
+def _bounds(inside: Floats) -> tuple[slice, slice]:
     rows, columns = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
-    box = (int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1)
-    part = np.s_[box[0] : box[1], box[2] : box[3]]
-    weight = inside[part]
-    cell_weight = _cells(weight)
-    share = np.maximum(cell_weight, 1e-3)[..., None]
-    ours = (_cells(frame[part] * weight[..., None]) + _FLOOR * 1e-3) / share
-    theirs = (_cells(face[part] * weight[..., None]) + _FLOOR * 1e-3) / share
-    ratio = np.log((ours + _FLOOR) / (theirs + _FLOOR))
-    trust = cell_weight[..., None] / cell_weight.max()
-    mean = (ratio * trust).sum((0, 1)) / trust.sum()
-    ratio = mean + (ratio - mean) * np.minimum(1, trust * 2)
-    return _spread(ratio.astype(np.float32), box)
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
 
-def _cells(values: Floats) -> Floats:
-    return np.asarray(cv2.resize(values, (_CELLS, _CELLS), interpolation=cv2.INTER_AREA), np.float32)
+def _spread(cells: Floats, inside: Floats) -> Floats:
+    """Lay a 3x3 field over the region's box and let it run on, flat, to the edges of the grid."""
+    axes = []
+    for part in reversed(_bounds(inside)):
+        position = (STEPS - part.start + 0.5) * (_CELLS / (part.stop - part.start)) - 0.5
+        axes.append(np.clip(position, 0, _CELLS - 1).astype(np.float32))
+    map_x, map_y = np.meshgrid(*axes)
+    field = cv2.remap(np.ascontiguousarray(cells), map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(cv2.blur(cv2.blur(field, (9, 9)), (9, 9)), np.float32)
 
 
-def _spread(ratio: Floats, box: tuple[int, int, int, int]) -> Floats:
-    """Lay a 3x3 field over its box and let it run on, flat, to the edges of the grid."""
-    top, bottom, left, right = box
-    down = np.clip((_STEPS - top + 0.5) * (_CELLS / (bottom - top)) - 0.5, 0, _CELLS - 1)
-    across = np.clip((_STEPS - left + 0.5) * (_CELLS / (right - left)) - 0.5, 0, _CELLS - 1)
-    map_x, map_y = np.meshgrid(across.astype(np.float32), down.astype(np.float32))
-    field = cv2.remap(ratio, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(cv2.GaussianBlur(field, (0, 0), 4.0), np.float32)
-
-
-def _near(residual: Floats, ring: Floats) -> Floats:
-    """What the broad field leaves open at the boundary, fading inwards; hair, collar and background do not count."""
-    doubt = np.square(residual / _DOUBT).sum(2)
-    weight = ring / (1 + np.square(doubt))
-    spread = cv2.GaussianBlur(np.dstack([residual * weight[..., None], weight]), (0, 0), _REACH)
-    return np.asarray(spread[..., :3] / (spread[..., 3:] + 0.08), np.float32)
+def _near(frame: Floats, face: Floats, around: Floats) -> Floats:
+    """Log gain at the boundary that the broad light leaves open, fading inwards; what is not skin hardly counts."""
+    residual = np.log((frame + _FLOOR) / (face + _FLOOR))
+    doubt = total(np.square(residual / _DOUBT))
+    weight = around / (1 + np.square(doubt))
+    known = cv2.merge([*cv2.split(residual * weight[..., None]), weight])
+    spread = cv2.GaussianBlur(known, (0, 0), _REACH)
+    return np.asarray(
+        np.clip(spread[..., :3] / (spread[..., 3:] + 0.08), -LARGEST_LOG_NEAR, LARGEST_LOG_NEAR), np.float32
+    )

@@ -1,0 +1,146 @@
+"""The edge of an invented face: its own background, hair and collar stay behind.
+
+A jaw narrower than the old one would otherwise drag a rim of the invented background into the frame. Within the
+region, skin fills what is not face, so that the jaw ends where the old one did; outside it, the frame comes back at
+once where it is unlike the face (a jaw before a wall), and softly where it is alike (a forehead, a neck).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from streamfilter.crop_grid import GRID, PROTECTED, STEPS, Box, extend, to_grid, total
+from streamfilter.structures import Floats, Image
+
+DEPTH_CELLS = 8
+"""How far into the region, in grid cells, foreign matter is looked for."""
+
+_SIDE = 128
+_RING_CELLS = 6
+_CORE_CELLS = 5
+_WEIGHTS = np.array([0.6, 1.5, 1.5], np.float32)
+_UNLIKE_SKIN = 35.0
+_BIAS = 6.0
+_SOFTNESS = 4.0
+_SHADING = 0.55
+_EYES_AT, _EYES_SPAN = 0.4, 0.12
+_BROWS_KERNEL = np.ones((5, 9), np.uint8)
+_AROUND = np.ones((3, 3), np.uint8)
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """How a face ends, fields on the grid: `skin` to fill with, `shade` to darken with, `abrupt` 1 for a hard edge."""
+
+    skin: Floats
+    shade: Floats
+    abrupt: Floats
+
+
+def foreign(image: Image, region: Floats, box: Box) -> Floats:
+    """Share of foreign matter in [0, 1] over a box of the crop: 0 on the face, 1 where its own surroundings show.
+
+    A pixel is foreign if it is more like what lies outside the region than like the skin within, and if a path of such
+    pixels joins it to the outside: eyes, lips and nostrils are not.
+    """
+    cell = min(_SIDE // GRID, box.cell_px)
+    fine_box = Box(box.top, box.bottom, box.left, box.right, cell)
+    fine = _colour(np.asarray(cv2.resize(image[box.part], fine_box.size, interpolation=cv2.INTER_AREA), np.uint8))
+    skin, beyond = _references(_colour(np.asarray(to_grid(image), np.uint8)), region)
+    share = _share(fine, fine_box.enlarge(skin), fine_box.enlarge(beyond))
+    joined = fine_box.enlarge(_joined(_on_grid(share, box), region))
+    taken = cv2.dilate(share * joined, _AROUND)
+    return np.asarray(cv2.GaussianBlur(taken, (0, 0), 0.8), np.float32)
+
+
+def own(share: Floats, box: Box) -> Floats:
+    """1 on the grid where the crop shows the face, 0 where it is foreign."""
+    return 1 - _on_grid(share, box)
+
+
+def edge(face: Floats, own_share: Floats, region: Floats, behind: Floats) -> Edge:
+    """How the lit `face` ends in a frame whose surroundings, run on inwards, are `behind`; all on the grid."""
+    skin = _skin(face, region, own_share)
+    filled = skin + (face - skin) * own_share[..., None]
+    abrupt = _abrupt(filled, behind)
+    return Edge(skin, _shade(filled, behind, abrupt, region), abrupt)
+
+
+def _on_grid(share: Floats, box: Box) -> Floats:
+    out = np.ones((GRID, GRID), np.float32)
+    size = (box.right - box.left, box.bottom - box.top)
+    out[box.top : box.bottom, box.left : box.right] = cv2.resize(share, size, interpolation=cv2.INTER_AREA)
+    return out
+
+
+def _colour(image: Image) -> Floats:
+    """A colour space in which plain distance tells skin from other things: light counts less than hue."""
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2YCrCb) * _WEIGHTS, np.float32)
+
+
+def _references(coarse: Floats, region: Floats) -> tuple[Floats, Floats]:
+    """Two fields on the grid: the face's skin, run on to the outside, and its surroundings, run on to the inside."""
+    solid = (region > PROTECTED).astype(np.uint8)
+    core = cv2.erode(solid, np.ones((2 * _CORE_CELLS + 1, 2 * _CORE_CELLS + 1), np.uint8))
+    around = cv2.dilate(solid, np.ones((2 * _RING_CELLS + 1, 2 * _RING_CELLS + 1), np.uint8)) * (region < 0.5)
+    middle = np.median(coarse[core > 0], axis=0) if core.any() else np.zeros(3, np.float32)
+    unlike = total(np.square((coarse - middle) / _UNLIKE_SKIN))
+    skin = extend(coarse, (core / (1 + np.square(unlike))).astype(np.float32))
+    return skin, extend(coarse, around.astype(np.float32))
+
+
+def _share(fine: Floats, skin: Floats, beyond: Floats) -> Floats:
+    nearer = _distance(fine, skin) - _distance(fine, beyond)
+    return np.asarray(1 / (1 + np.exp((_BIAS - nearer) / _SOFTNESS)), np.float32)
+
+
+def _distance(a: Floats, b: Floats) -> Floats:
+    return np.asarray(np.sqrt(total(np.square(a - b))), np.float32)
+
+
+def _joined(share: Floats, region: Floats) -> Floats:
+    """Which cells a path of foreign ones joins to the outside."""
+    outside = (region < 0.3).astype(np.uint8)
+    searched = np.maximum(_searched(region), outside)
+    passable = np.maximum((share > 0.4) * searched, outside)
+    reached = outside
+    for _ in range(DEPTH_CELLS):
+        reached = np.minimum(cv2.dilate(reached, _AROUND), passable)
+    return np.asarray(np.minimum(cv2.dilate(reached, _AROUND), searched), np.float32)
+
+
+def _searched(region: Floats) -> NDArray[np.uint8]:
+    """1 where foreign matter is looked for: deep along the jaw, less deep where the brows are."""
+    solid = (region > PROTECTED).astype(np.uint8)
+    deep = cv2.erode(solid, np.ones((2 * DEPTH_CELLS + 1, 2 * DEPTH_CELLS + 1), np.uint8))
+    shallow = cv2.erode(solid, _BROWS_KERNEL)
+    half = int(np.flatnonzero(solid.any(1))[:1].sum()) + DEPTH_CELLS * 2
+    return np.asarray(1 - np.vstack([shallow[:half], deep[half:]]), np.uint8)
+
+
+def _skin(face: Floats, region: Floats, own_share: Floats) -> Floats:
+    """The face's lit skin, run on to its edge and beyond."""
+    solid = (region > PROTECTED) * np.square(own_share)
+    middle = np.median(face[solid > 0.5], axis=0) if (solid > 0.5).any() else face.mean((0, 1))
+    unlike = total(np.asarray(np.square((face - middle) / (0.35 * (middle + 20))), np.float32))
+    return extend(face, np.asarray(solid / (1 + np.square(unlike)), np.float32))
+
+
+def _abrupt(face: Floats, behind: Floats) -> Floats:
+    """1 where the frame differs from the face as a background does, below the eyes; 0 where skin meets skin."""
+    level = total(face)[..., None] * np.float32(0.4 / 3) + 20
+    unlike = np.square(total(np.square((face - behind) / level)))
+    low = np.clip((STEPS / GRID - _EYES_AT) / _EYES_SPAN, 0, 1)[:, None]
+    return np.asarray(low * unlike / (1 + unlike), np.float32)
+
+
+def _shade(face: Floats, behind: Floats, abrupt: Floats, region: Floats) -> Floats:
+    """A gain that darkens the face towards an edge with something darker, as a cheek turns away from the light."""
+    solid = cv2.erode((region > PROTECTED).astype(np.float32), _AROUND)
+    nearness = (1 - cv2.GaussianBlur(solid, (0, 0), 1.8)) * abrupt
+    level = total(face) + 1
+    return np.asarray(1 - _SHADING * nearness * (1 - np.minimum(total(behind) + 1, level) / level), np.float32)
