@@ -72,7 +72,11 @@ def bridge(series: Series, min_confidence: float) -> Series:
     seen = series.missed_s == 0
     if seen.all() and good.all():
         return series
-    return _bridge_landmarks(_bridge_boxes(series, seen, good), good)
+    bridged = _bridge_landmarks(_bridge_boxes(series, seen, good), good)
+    boxes = bridged.boxes.copy()
+    for k in np.flatnonzero(~seen & (bridged.missed_s == 0)):
+        boxes[k] = _grow(boxes[k], MARGIN)
+    return replace(bridged, boxes=boxes)
 
 
 def _bridge_boxes(series: Series, seen: Flags, good: Flags) -> Series:
@@ -84,7 +88,7 @@ def _bridge_boxes(series: Series, seen: Flags, good: Flags) -> Series:
         before, after = _neighbours(seen, int(k))
         if before is not None and after is not None:
             part = _part(series.times, before, int(k), after)
-            boxes[k] = _grow(_mix(series.boxes, before, after, part), MARGIN)
+            boxes[k] = _mix(series.boxes, before, after, part)
             points[k] = _mix(series.points, before, after, part)
             missed_s[k] = 0
         elif k < first and not good[k]:

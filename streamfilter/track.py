@@ -17,6 +17,7 @@ from streamfilter.structures import Detections, Floats, Track
 
 MAX_STEP_S = 0.5  # a longer gap between two frames says nothing about how far a face moved
 NOMINAL_STEP_S = 1 / 30  # where time stands still or runs backwards
+ROUNDING_S = 1e-6  # of sums of frame times
 GATE = 0.6  # a face may be this many sizes away from where it was expected ...
 GATE_PER_S = 1.5  # ... and this many more for each second that it was lost
 MAX_SIZE_RATIO = 1.8  # between two sightings of one face
@@ -92,7 +93,7 @@ class Tracker:
             if person.track_id in match:
                 tracks.append(_sight(person, found, match[person.track_id]))
                 kept.append(person)
-            elif person.missed_s + step_s <= self._config.hold_s:
+            elif person.missed_s + step_s <= self._config.hold_s + ROUNDING_S:
                 tracks.append(person.coast(step_s, self._config.coast_growth_per_s))
                 kept.append(person)
         for column in sorted(set(range(len(found))) - set(match.values())):

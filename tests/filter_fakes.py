@@ -71,7 +71,7 @@ def frame(image: Image, index: int) -> Frame:
 
 @dataclass
 class World:
-    """Who is where, frame by frame; its detector and landmarker know the truth. Fields are replaced to inject faults."""
+    """Who is where, frame by frame; its detector and landmarker know the truth."""
 
     scenes: list[list[Face]]
     seen: list[bool] = field(default_factory=list)

@@ -25,12 +25,12 @@ BROKEN_AT = 7
 FRAMES = 14
 
 
-class Broken(Exception):
+class BrokenError(Exception):
     pass
 
 
 def breaks(*_: object, **__: object) -> object:
-    raise Broken
+    raise BrokenError
 
 
 def walk() -> World:
@@ -111,7 +111,7 @@ class LossyTracker(Tracker):
 
 class DeadTracker(Tracker):
     def update(self, detections, time_s):
-        raise Broken
+        raise BrokenError
 
 
 @pytest.mark.parametrize("config", [LIVE, FILE], ids=["live", "file"])
@@ -126,7 +126,7 @@ def test_tracker(tracker, config):
 def test_scene_cut_that_fails_ends_no_scene():
     class DeadCut(SceneCut):
         def __call__(self, image):
-            raise Broken
+            raise BrokenError
 
     world = walk()
     out = protect(world, Guard(make_filter(world, FILE, scene_cut=DeadCut())))
@@ -198,7 +198,13 @@ def test_landmarks(fault, config):
 
 @pytest.mark.parametrize(
     "smooth",
-    [breaks, lambda t, l, c, i: l[i] * np.nan, lambda t, l, c, i: l[i] + 80, lambda t, l, c, i: l, lambda *_: None],
+    [
+        breaks,
+        lambda _, points, __, i: points[i] * np.nan,
+        lambda _, points, __, i: points[i] + 80,
+        lambda _, points, __, i: points,
+        lambda *_: None,
+    ],
     ids=["raises", "NaN", "elsewhere", "misshapen", "nothing"],
 )
 def test_smoothing(smooth):
@@ -286,7 +292,7 @@ def test_one_bad_face_does_not_cost_the_others_theirs():
     class Picky(Skin):
         def __call__(self, crops):
             if any(crop.track_id == 1 for crop in crops):
-                raise Broken
+                raise BrokenError
             return super().__call__(crops)
 
     world = World([[Face(0, 10, 140), Face(170, 60, 140)]] * 6)
@@ -303,7 +309,7 @@ class HalfwayCompositor(Compositor):
         below = canvas[90:].copy()
         super().blend(canvas, source, patch, opacity)
         canvas[90:] = below
-        raise Broken
+        raise BrokenError
 
     dissolve = breaks
 
@@ -312,7 +318,7 @@ def test_compositor_that_fails_halfway():
     world = walk()
     out = protect(world, Guard(make_filter(world, FILE, compositor=HalfwayCompositor())))
     assert_safe(world, out)
-    assert {region.reason for safe in out for region in safe.regions} == {"compositing failed: Broken"}
+    assert {region.reason for safe in out for region in safe.regions} == {"compositing failed: BrokenError"}
 
 
 def test_cover_that_fails_blanks_the_frame():

@@ -25,6 +25,18 @@ def safe(one: Frame) -> SafeFrame:
     return SafeFrame(one.image, one.index, one.pts, one.time_base)
 
 
+SPOIL = {
+    "none": lambda due: None,
+    "lose": lambda due: [],
+    "twice": lambda due: due * 2,
+    "raw": lambda due: [Frame(one.image, one.index, one.pts, one.time_base) for one in due],
+    "index": lambda due: [replace(one, index=one.index + 1) for one in due],
+    "pts": lambda due: [replace(one, pts=None) for one in due],
+    "size": lambda due: [replace(one, image=one.image[:2]) for one in due],
+}
+ACTS = ["raise", *SPOIL]
+
+
 class Inner:
     """Holds `delay` frames back; `acts[k]` replaces what the k-th push does with the frames that are due."""
 
@@ -40,24 +52,9 @@ class Inner:
         return self.act(self.acts.get(self.calls - 1, ""), due)
 
     def act(self, name: str, due: list[SafeFrame]) -> list[SafeFrame]:
-        match name:
-            case "raise":
-                raise ValueError(name)
-            case "none":
-                return None  # type: ignore[return-value]
-            case "lose":
-                return []
-            case "twice":
-                return due * 2
-            case "raw":
-                return [Frame(one.image, one.index, one.pts, one.time_base) for one in due]  # type: ignore[misc]
-            case "index":
-                return [replace(one, index=one.index + 1) for one in due]
-            case "pts":
-                return [replace(one, pts=None) for one in due]
-            case "size":
-                return [replace(one, image=one.image[:2]) for one in due]
-        return due
+        if name == "raise":
+            raise ValueError(name)
+        return SPOIL.get(name, lambda frames: frames)(due)
 
     def flush(self) -> list[SafeFrame]:
         rest, self.waiting = [safe(one) for one in self.waiting], []
@@ -66,9 +63,6 @@ class Inner:
     def reset(self) -> None:
         self.resets += 1
         self.waiting = []
-
-
-ACTS = ["raise", "none", "lose", "twice", "raw", "index", "pts", "size"]
 
 
 def run(guard: Guard, n: int) -> list[SafeFrame]:
