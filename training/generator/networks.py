@@ -1,7 +1,7 @@
 """The public StyleGAN in PyTorch: mapping network and decoder (MobileStyleGAN, arXiv 2104.04767, FFHQ 1024 px).
 
-The decoder is fed with a W+ latent (N, 23, 512). Besides the full 1024 px picture it has a ladder of readouts at 64, 128
-and 256 px, cut where the features already hold the picture (`facts`: one 1x1 convolution and one inverse Haar step).
+The decoder is fed with a W+ latent (N, 23, 512). Besides the full 1024 px picture it has a ladder of rungs at 64, 128
+and 256 px, cut where the features already hold the picture.
 """
 
 from __future__ import annotations
@@ -84,11 +84,18 @@ class Block(nn.Module):
         return self.conv2(self.conv1(x, style1), style2)
 
 
-class Readout(nn.Module):
-    """Features -> picture of twice their side: a modulated 1x1 convolution, a small correction, inverse Haar."""
+class Rung(nn.Module):
+    """The last block of a cut decoder and its readout: features of block `last - 1` -> picture of the rung's side.
 
-    def __init__(self, channels: int, hidden: int = 32) -> None:
+    The block starts as a copy of the decoder's own and is fine-tuned with the readout: a modulated 1x1 convolution, a
+    small non-linear correction, one inverse Haar step. `scale` (1, C, 1, 1) makes the features of unit variance.
+    """
+
+    def __init__(self, last: int, hidden: int = 48) -> None:
         super().__init__()
+        channels = CHANNELS[last]
+        self.block = Block((WIDTH, *CHANNELS)[last], channels, 2 ** (last + 3))
+        self.register_buffer("scale", torch.ones(1, channels, 1, 1))
         self.modulation = nn.Linear(WIDTH, channels)
         self.linear = nn.Conv2d(channels, 12, 1)
         self.squeeze = nn.Conv2d(channels, hidden, 1)
@@ -97,8 +104,13 @@ class Readout(nn.Module):
         nn.init.ones_(self.modulation.bias)
         nn.init.zeros_(self.correct.weight)
 
-    def forward(self, x: Tensor, style: Tensor) -> Tensor:
-        """Features (N, C, H, W) and style (N, 512) -> RGB (N, 3, 2H, 2W) in about [-1, 1]."""
+    def forward(self, x: Tensor, style1: Tensor, style2: Tensor, style3: Tensor) -> Tensor:
+        """Features (N, c_in, H, W) and three styles (N, 512) -> RGB (N, 3, 4H, 4W) in about [-1, 1]."""
+        return self.read(self.block(x, style1, style2), style3)
+
+    def read(self, x: Tensor, style: Tensor) -> Tensor:
+        """Features of the rung's own block -> RGB."""
+        x = x * self.scale
         linear = self.linear(x * self.modulation(style)[:, :, None, None])
         return inverse_haar(linear + self.correct(F.leaky_relu(self.squeeze(x), 0.2)))
 
@@ -112,24 +124,34 @@ class Decoder(nn.Module):
         self.conv = StyledConv(WIDTH, WIDTH, 4, separable=False)
         widths = (WIDTH, *CHANNELS)
         self.blocks = nn.ModuleList(Block(widths[i], widths[i + 1], 2 ** (i + 3)) for i in range(blocks))
-        self.readouts = nn.ModuleDict({str(side): Readout(CHANNELS[last]) for side, last in RUNGS.items()})
+        self.rungs = nn.ModuleDict({str(side): Rung(last) for side, last in RUNGS.items()})
         self.to_img = nn.Conv2d(CHANNELS[-1], 12, 1)
         self.to_img_modulation = nn.Linear(WIDTH, CHANNELS[-1])
 
     def features(self, latent: Tensor, last: int) -> Tensor:
         """Features after block `last`."""
-        x = self.conv(self.const.expand(len(latent), -1, -1, -1), latent[:, 0])
+        return self.pyramid(latent, last)[-1]
+
+    def pyramid(self, latent: Tensor, last: int) -> list[Tensor]:
+        """Features after every block up to `last`."""
+        x = self.conv(self.const, latent[:, 0])  # broadcasts over the batch; an expand would freeze it in the export
+        levels = []
         for i, block in enumerate(self.blocks[: last + 1]):
             x = block(x, latent[:, 3 * i + 1], latent[:, 3 * i + 2])
-        return x
+            levels.append(x)
+        return levels
 
     def forward(self, latent: Tensor, side: int = 256) -> Tensor:
         """Paint at `side` px: 64, 128, 256 or 1024."""
         if side == 1024:
             x = self.features(latent, 6) * self.to_img_modulation(latent[:, 21])[:, :, None, None]
             return inverse_haar(self.to_img(x))
-        last = RUNGS[side]
-        return self.readouts[str(side)](self.features(latent, last), latent[:, 3 * last + 3])
+        return self.rung(self.features(latent, RUNGS[side] - 1), latent, side)
+
+    def rung(self, x: Tensor, latent: Tensor, side: int) -> Tensor:
+        """The tail of one rung on the features `x` of the block before its own."""
+        slot = 3 * RUNGS[side] + 1
+        return self.rungs[str(side)](x, *(latent[:, slot + k] for k in range(3)))
 
 
 def load_mapping(folder: Path) -> Mapping:
@@ -184,7 +206,10 @@ def load_decoder(folder: Path) -> Decoder:
     decoder.to_img.weight.data = pointwise[-1]
     bias = next((v for k, v in named.items() if "to_img" in k and k.endswith("bias") and "modulation" not in k), None)
     decoder.to_img.bias.data = torch.zeros(12) if bias is None else _tensor(bias).reshape(-1)
-    _fill_linear(decoder.to_img_modulation, named, "m.layers.6.to_img.conv.modulation", scales["m.layers.6.to_img.conv"])
+    name = "m.layers.6.to_img.conv"
+    _fill_linear(decoder.to_img_modulation, named, f"{name}.modulation", scales[name])
+    for side, last in RUNGS.items():
+        decoder.rungs[str(side)].block.load_state_dict(decoder.blocks[last].state_dict())
     return decoder.eval().requires_grad_(False)
 
 

@@ -9,6 +9,7 @@ Written in parts of 200; a second run goes on where the first one stopped.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -19,11 +20,13 @@ from torch import Tensor
 
 from streamfilter.align import ffhq_matrix, remove_face, transform
 from streamfilter.structures import Image
+from training.generator.fast import FastDecoder
 from training.generator.measure import DlibTeacher, Embedder, patch_colours
 from training.generator.networks import STYLES, WIDTH, Decoder, Mapping
 
 GROUPS = (slice(0, 6), slice(6, 12), slice(12, STYLES))  # coarse, mid, fine
 PART = 200
+Painter = Callable[[Tensor], Tensor]
 THUMB = 16
 
 
@@ -39,8 +42,7 @@ def load_decoder_checkpoint(path: Path) -> tuple[Decoder, Mapping, Tensor]:
 
 def spread(groups: Tensor) -> Tensor:
     """One latent per group, (N, 3, 512), over the slots of W+: (N, 23, 512)."""
-    counts = torch.tensor([len(range(STYLES)[group]) for group in GROUPS])
-    return groups.repeat_interleave(counts, dim=1)
+    return groups[:, [index for index, group in enumerate(GROUPS) for _ in range(STYLES)[group]]]
 
 
 def draw(mapping: Mapping, average: Tensor, count: int, seed: int) -> Tensor:
@@ -63,12 +65,12 @@ def thumbnail(image: Image, landmarks: np.ndarray) -> np.ndarray:
     return cv2.resize(remove_face(image, landmarks), (THUMB, THUMB), interpolation=cv2.INTER_AREA)
 
 
-def measure_part(decoder: Decoder, groups: Tensor, side: int, teacher: DlibTeacher, embed: Embedder) -> dict:
+def measure_part(paint: Painter, groups: Tensor, teacher: DlibTeacher, embed: Embedder) -> dict:
     """Everything that is measured on one part of the samples; faces that dlib does not find are left out."""
     rows: dict[str, list[np.ndarray]] = {"groups": [], "landmarks": [], "colours": [], "embedding": [], "thumb": []}
     for group in groups:
-        image = to_image(decoder(spread(group[None]), side)[0])
-        image = cv2.resize(image, (256, 256), interpolation=cv2.INTER_CUBIC) if side < 256 else image
+        image = to_image(paint(spread(group[None]))[0])
+        image = cv2.resize(image, (256, 256), interpolation=cv2.INTER_CUBIC) if len(image) < 256 else image
         landmarks = teacher(image)
         if landmarks is None:
             continue
@@ -92,6 +94,7 @@ def measure_part(decoder: Decoder, groups: Tensor, side: int, teacher: DlibTeach
 def main(checkpoint: Path, out: Path, count: int, side: int, predictor: Path, embedder: Path) -> None:
     """Draw and measure faces into OUT, part by part."""
     decoder, mapping, average = load_decoder_checkpoint(checkpoint)
+    paint = FastDecoder(decoder, side)
     teacher, embed = DlibTeacher(predictor), Embedder(embedder, 127.5, 1 / 128)
     out.mkdir(parents=True, exist_ok=True)
     start, fresh = time.monotonic(), 0
@@ -100,7 +103,7 @@ def main(checkpoint: Path, out: Path, count: int, side: int, predictor: Path, em
         if path.exists():
             continue
         with torch.inference_mode():
-            rows = measure_part(decoder, draw(mapping, average, PART, 1000 + part), side, teacher, embed)
+            rows = measure_part(paint, draw(mapping, average, PART, 1000 + part), teacher, embed)
         np.savez(path, **rows)
         fresh += PART
         rate = fresh / (time.monotonic() - start)
