@@ -154,8 +154,7 @@ def _regular(patch: Patch) -> Patch:
 def _place(patch: Patch, region: Floats, source: Image) -> _Place | None:
     """The window that the mask touches, or None where it lies outside the frame."""
     box = Box.of(region, patch.image.shape[0])
-    determinant = np.linalg.det(patch.matrix[:, :2].astype(np.float64))
-    if box is None or not np.isfinite(patch.matrix).all() or not abs(determinant) > _FLAT:
+    if box is None or not _invertible(patch.matrix):
         raise ProtectionError(
             f"track {patch.track_id}: a face cannot be placed with matrix {patch.matrix.tolist()}; cover it instead"
         )
@@ -170,6 +169,11 @@ def _place(patch: Patch, region: Floats, source: Image) -> _Place | None:
     to_window = inverse.astype(np.float64)
     to_window[:, 2] += to_window[:, :2] @ (left, top) - (x0, y0)
     return _Place(box, (x0, y0), (x1 - x0, y1 - y0), np.asarray(to_window, np.float32))
+
+
+def _invertible(matrix: Floats) -> bool:
+    (a, b, x), (c, d, y) = matrix.tolist()
+    return all(map(math.isfinite, (a, b, x, c, d, y))) and abs(a * d - b * c) > _FLAT
 
 
 def _measure_texture(patch: Patch, place: _Place, source: Image, otherwise: Texture) -> Texture:

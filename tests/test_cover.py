@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamfilter.cover import GREY, cover
@@ -26,6 +26,7 @@ def inside(canvas: np.ndarray, xyxy: np.ndarray) -> tuple[slice, slice]:
     return rows, slice(max(0, int(np.floor(x0))), max(0, int(np.ceil(x1))))
 
 
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(SIZES, SIZES, SEEDS, st.lists(COORDINATES, min_size=4, max_size=4))
 def test_result_does_not_depend_on_what_is_in_the_box(height, width, seed, box):
     xyxy = np.array(box, np.float32)
@@ -37,6 +38,7 @@ def test_result_does_not_depend_on_what_is_in_the_box(height, width, seed, box):
     assert np.array_equal(one, other)
 
 
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(SIZES, SIZES, SEEDS)
 def test_a_box_outside_changes_nothing(height, width, seed):
     canvas = picture(height, width, seed)
