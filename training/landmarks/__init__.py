@@ -1,0 +1,1 @@
+"""The 68-point network: data, training and measurement."""
