@@ -185,11 +185,10 @@ def _paint(patch: Patch, box: Box, lit: Light, edge: Edge, share: Floats) -> Ima
     """The box of the crop in its new light, with skin in place of what is foreign."""
     shade = edge.shade[..., None]
     image = patch.image[box.part].astype(np.float32)
-    bent = cv2.multiply(image, box.enlarge(lit.bend))
-    curve = cv2.add(bent, box.enlarge(lit.base), dst=bent)
+    curve = 1 + cv2.multiply(cv2.multiply(image, image), box.enlarge(lit.bend))
     lit_image = cv2.divide(cv2.multiply(image, box.enlarge(lit.gain * shade)), curve)
     share = np.asarray(cv2.resize(share, box.size), np.float32)
-    filled = cv2.blendLinear(lit_image, box.enlarge(edge.skin * shade), 1 - share, share)
+    filled = cv2.blendLinear(lit_image, box.enlarge(edge.fill * shade), 1 - share, share)
     return np.asarray(cv2.convertScaleAbs(filled), np.uint8)
 
 

@@ -22,8 +22,9 @@ _STRONG_SHARE = 0.92
 _WEAKEST_EDGE = 6.0
 _REBLUR = 1.2
 _ENOUGH = 24
+_SHARP_PERCENTILE = 70
 _SOFTER_FACE = 1.1  # hair and collars have sharper edges than a face
-_SHARPEN_MOST = 0.35
+_SHARPEN_MOST = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,7 @@ def _blur_px(grey: Floats, where: Floats) -> float | None:
     strong = first >= max(float(np.partition(first, rank)[rank]), _WEAKEST_EDGE)
     if np.count_nonzero(strong) < _ENOUGH:
         return None
-    ratio = float(np.median(first[strong] / np.maximum(second[strong], 1e-3)))
+    ratio = float(np.percentile(first[strong] / np.maximum(second[strong], 1e-3), _SHARP_PERCENTILE))
     return min(_SOFTER_FACE * _REBLUR / float(np.sqrt(max(ratio * ratio - 1, 1e-2))), LARGEST_BLUR_PX)
 
 
@@ -105,7 +106,7 @@ def _noise(grey: Floats, where: Floats) -> float | None:
     blocks = power[(share > 0.95) & (level > 25) & (level < 230)]
     if len(blocks) < _ENOUGH:
         return None
-    return float(min(np.sqrt(np.percentile(blocks, 15)) * 1.4, LARGEST_NOISE))
+    return float(min(np.sqrt(np.percentile(blocks, 5)) * 1.6, LARGEST_NOISE))
 
 
 def _gradient(grey: Floats) -> Floats:

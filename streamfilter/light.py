@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from streamfilter.crop_grid import GRID, STEPS, ring, total
 from streamfilter.structures import Floats
 
-LARGEST_LOG_LIFT = 1.6
+LARGEST_RATIO = 16.0
 LARGEST_LOG_NEAR = 0.5
 """Bounds of what is done to a face, whatever was measured."""
 
@@ -28,35 +28,35 @@ _DOUBT = 0.3
 _REACH = 5.0
 _WHOLLY = 0.999
 _MIDDLE_LEVEL = 128.0
+_WHITE = 260.0  # a little above the brightest level plus the floor, so that every curve stays finite
 
 
 @dataclass(frozen=True, slots=True)
 class Light:
-    """A curve per cell and channel, fields (GRID, GRID, 3): level -> level * gain / (base + bend * level).
+    """A curve per cell and channel, fields (GRID, GRID, 3): level -> level * gain / (1 + bend * level^2).
 
-    Less light is a plain gain: it dims everything alike, white too. Another skin tone bends the curve and leaves black
-    and white where they are: a plain gain would turn the highlights of a tanned face blue when it becomes a pale one.
+    Less light is a plain gain: it dims everything alike, white too. Another skin tone is a gain for the darker levels
+    and bends towards white: a plain gain would turn the highlights of a tanned face blue when it becomes a pale one.
     """
 
     gain: Floats
-    base: Floats
     bend: Floats
 
     def __call__(self, image: Floats) -> Floats:
         """An image on the grid in this light."""
-        return np.asarray(image * self.gain / (self.base + self.bend * image), np.float32)
+        return np.asarray(image * self.gain / (1 + self.bend * np.square(image)), np.float32)
 
     def mix(self, other: Light, share: float) -> Light:
         """Between this light (share 0) and another (share 1)."""
         a, b = np.float32(1 - share), np.float32(share)
-        return Light(self.gain * a + other.gain * b, self.base * a + other.base * b, self.bend * a + other.bend * b)
+        return Light(self.gain * a + other.gain * b, self.bend * a + other.bend * b)
 
     def change(self, other: Light) -> float:
         """How much two lights differ: the mean ratio of what they make of a middle level, as a natural log."""
         return float(np.abs(np.log(self._of_middle() / other._of_middle())).mean())
 
     def _of_middle(self) -> Floats:
-        return np.asarray(self.gain / (self.base + self.bend * np.float32(_MIDDLE_LEVEL)), np.float32)
+        return np.asarray(self.gain / (1 + self.bend * np.float32(_MIDDLE_LEVEL**2)), np.float32)
 
 
 def measure(frame: Floats, visible: Floats, face: Floats, own: Floats, region: Floats) -> Light:
@@ -67,25 +67,21 @@ def measure(frame: Floats, visible: Floats, face: Floats, own: Floats, region: F
     """
     inside = (region >= _WHOLLY).astype(np.float32) * visible
     if not inside.any():
-        ones = np.ones((GRID, GRID, 3), np.float32)
-        return Light(ones, ones, 0 * ones)
+        return Light(np.ones((GRID, GRID, 3), np.float32), np.zeros((GRID, GRID, 3), np.float32))
     broad = _broad(_cells(frame, inside, inside), _cells(face, inside * own, inside), inside)
     near = _near(frame, broad(face), ring(region, _RING_CELLS) * visible)
-    return Light(broad.gain * np.exp(near), broad.base, broad.bend)
+    return Light(broad.gain * np.exp(near), broad.bend)
 
 
 def _broad(ours: Floats, theirs: Floats, inside: Floats) -> Light:
-    """The light that turns the cells' colours `theirs` into `ours`."""
+    """The light that turns the cells' colours `theirs` into `ours`, and white into white as far as it is lit."""
+    ratio = np.clip(ours / theirs, 1 / LARGEST_RATIO, LARGEST_RATIO)
+    goal = ratio * theirs
     dim = np.minimum(1, ours.sum(-1, keepdims=True) / theirs.sum(-1, keepdims=True))
-    white = np.maximum(255 * dim, 1.1 * np.maximum(ours, theirs * dim).max(-1, keepdims=True))
-    lift = np.clip(_log_odds(ours, white) - _log_odds(theirs * dim, white), -LARGEST_LOG_LIFT, LARGEST_LOG_LIFT)
-    dim, white, lift = (_spread(np.broadcast_to(field, lift.shape), inside) for field in (dim, white, lift))
-    base = np.exp(-lift)
-    return Light(dim, base, (1 - base) * dim / white)
-
-
-def _log_odds(value: Floats, white: Floats) -> Floats:
-    return np.asarray(np.log(value / (white - value)), np.float32)
+    white = np.maximum(_WHITE * dim, 1.1 * goal.max(-1, keepdims=True))
+    bend = (ratio - white / _WHITE) / (white * _WHITE - goal * theirs)
+    gain = ratio * (1 + bend * np.square(theirs))
+    return Light(_spread(gain, inside), _spread(bend, inside))
 
 
 def _cells(image: Floats, weight: Floats, inside: Floats) -> Floats:
@@ -125,7 +121,9 @@ def _spread(cells: Floats, inside: Floats) -> Floats:
         position = (STEPS - part.start + 0.5) * (_CELLS / (part.stop - part.start)) - 0.5
         axes.append(np.clip(position, 0, _CELLS - 1).astype(np.float32))
     map_x, map_y = np.meshgrid(*axes)
-    field = cv2.remap(np.ascontiguousarray(cells), map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    field = cv2.remap(
+        np.ascontiguousarray(cells, np.float32), map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
     return np.asarray(cv2.blur(cv2.blur(field, (9, 9)), (9, 9)), np.float32)
 
 

@@ -27,16 +27,17 @@ _UNLIKE_SKIN = 35.0
 _BIAS = 6.0
 _SOFTNESS = 4.0
 _SHADING = 0.55
-_EYES_AT, _EYES_SPAN = 0.4, 0.12
+_EYES_AT, _EYES_SPAN = 0.5, 0.1
+_FOREHEAD_SPAN = 0.08
 _BROWS_KERNEL = np.ones((5, 9), np.uint8)
 _AROUND = np.ones((3, 3), np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """How a face ends, fields on the grid: `skin` to fill with, `shade` to darken with, `abrupt` 1 for a hard edge."""
+    """How a face ends, on the grid: `fill` for what is foreign, `shade` to darken with, `abrupt` 1 for a hard edge."""
 
-    skin: Floats
+    fill: Floats
     shade: Floats
     abrupt: Floats
 
@@ -65,9 +66,13 @@ def own(share: Floats, box: Box) -> Floats:
 def edge(face: Floats, own_share: Floats, region: Floats, behind: Floats) -> Edge:
     """How the lit `face` ends in a frame whose surroundings, run on inwards, are `behind`; all on the grid."""
     skin = _skin(face, region, own_share)
-    filled = skin + (face - skin) * own_share[..., None]
-    abrupt = _abrupt(filled, behind)
-    return Edge(skin, _shade(filled, behind, abrupt, region), abrupt)
+    unlike = _unlike(skin + (face - skin) * own_share[..., None], behind)
+    rim = _rim(region)
+    temples = (unlike * rim * (1 - _below(_EYES_AT, _EYES_SPAN)))[..., None]
+    fill = skin + (behind - skin) * temples
+    top = float(np.flatnonzero((region > PROTECTED).any(1))[:1].sum()) + 1
+    abrupt = unlike * _below(top / GRID, _FOREHEAD_SPAN)
+    return Edge(fill, _shade(fill + (face - fill) * own_share[..., None], behind, abrupt * rim), abrupt)
 
 
 def _on_grid(share: Floats, box: Box) -> Floats:
@@ -130,17 +135,25 @@ def _skin(face: Floats, region: Floats, own_share: Floats) -> Floats:
     return extend(face, np.asarray(solid / (1 + np.square(unlike)), np.float32))
 
 
-def _abrupt(face: Floats, behind: Floats) -> Floats:
-    """1 where the frame differs from the face as a background does, below the eyes; 0 where skin meets skin."""
+def _unlike(face: Floats, behind: Floats) -> Floats:
+    """1 where the frame differs from the face as a background does, 0 where skin meets skin."""
     level = total(face)[..., None] * np.float32(0.4 / 3) + 20
     unlike = np.square(total(np.square((face - behind) / level)))
-    low = np.clip((STEPS / GRID - _EYES_AT) / _EYES_SPAN, 0, 1)[:, None]
-    return np.asarray(low * unlike / (1 + unlike), np.float32)
+    return np.asarray(unlike / (1 + unlike), np.float32)
 
 
-def _shade(face: Floats, behind: Floats, abrupt: Floats, region: Floats) -> Floats:
-    """A gain that darkens the face towards an edge with something darker, as a cheek turns away from the light."""
+def _rim(region: Floats) -> Floats:
+    """1 at the region's edge and beyond, 0 well inside."""
     solid = cv2.erode((region > PROTECTED).astype(np.float32), _AROUND)
-    nearness = (1 - cv2.GaussianBlur(solid, (0, 0), 1.8)) * abrupt
+    return np.asarray(1 - cv2.GaussianBlur(solid, (0, 0), 1.8), np.float32)
+
+
+def _below(start: float, span: float) -> Floats:
+    """0 above a height in the crop, rising to 1 over `span` below it."""
+    return np.clip((STEPS / GRID - start) / span, 0, 1).astype(np.float32)[:, None]
+
+
+def _shade(face: Floats, behind: Floats, strength: Floats) -> Floats:
+    """A gain that darkens the face towards an edge with something darker, as a cheek turns away from the light."""
     level = total(face) + 1
-    return np.asarray(1 - _SHADING * nearness * (1 - np.minimum(total(behind) + 1, level) / level), np.float32)
+    return np.asarray(1 - _SHADING * strength * (1 - np.minimum(total(behind) + 1, level) / level), np.float32)
