@@ -6,6 +6,7 @@ The first failure anywhere cancels both channels, all threads are joined, and th
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ T = TypeVar("T")
 
 INBOX_FRAMES = 4
 OUTBOX_FRAMES = 8
+_POLL_S = 0.005
 _WAKE_S = 0.5  # a wait without end would hold Ctrl-C back on some systems
 
 
@@ -138,8 +140,12 @@ class _Run:
         except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
             with self._lock:
                 self.failure = self.failure or error
-            self.inbox.cancel()
-            self.outbox.cancel()
+            self.cancel()
+
+    def cancel(self) -> None:
+        """End every part."""
+        self.inbox.cancel()
+        self.outbox.cancel()
 
     def reading(self, frames: Iterable[Frame]) -> None:
         try:
@@ -194,11 +200,16 @@ def run(
         threading.Thread(target=state.guarded, args=(part,), name=f"streamfilter-{name}")
         for name, part in parts.items()
     ]
-    for thread in threads:
-        thread.start()
-    state.guarded(lambda: state.filtering(protect, on_progress))
-    for thread in threads:
-        thread.join()
+    try:
+        for thread in threads:
+            thread.start()
+        state.guarded(lambda: state.filtering(protect, on_progress))
+        for thread in threads:
+            thread.join()
+    except BaseException:  # Ctrl-C between two parts, where nothing guards
+        state.cancel()
+        _wait_for_end(threads)
+        raise
     if state.failure is not None:
         raise state.failure
     if on_progress is not None:
@@ -206,3 +217,9 @@ def run(
     if state.damage is not None:
         raise state.damage
     return state.flow
+
+
+def _wait_for_end(threads: list[threading.Thread]) -> None:
+    """As `join`, but also for a thread whose start was interrupted: that one cannot be joined yet."""
+    while set(threads) & set(threading.enumerate()):
+        time.sleep(_POLL_S)
