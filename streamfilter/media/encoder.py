@@ -21,6 +21,10 @@ CONTAINER_CODEC = {"webm": "libvpx-vp9"}
 ALIASES = {"h264": "libx264", "h265": "libx265", "hevc": "libx265", "vp9": "libvpx-vp9", "av1": "libsvtav1"}
 # These can hold an odd width or height in 4:2:0; H.264 and H.265 crop in whole chroma samples only.
 ODD_IN_420 = frozenset({"libvpx-vp9", "libaom-av1"})
+# AVI has no presentation times: reordered frames would be shown in the wrong order.
+NO_REORDER = frozenset({"avi"})
+# These add up a track's duration in decoding order, where reordered frames of uneven length come out wrong.
+SUMS_DURATION = frozenset({"mp4", "mov", "ipod"})
 MAX_BITS = 10
 FALLBACK_FPS = Fraction(25)
 _SPEED = {
@@ -115,8 +119,7 @@ def add_video(
     context.colorspace, context.color_range = colour.matrix, colour.range
     # Slices cost quality; whole frames in parallel do not.
     stream.thread_type = "FRAME"
-    if output.format.name == "avi":
-        # AVI has no presentation times: reordered frames would be shown in the wrong order.
+    if output.format.name in NO_REORDER or (info.variable_rate and output.format.name in SUMS_DURATION):
         context.max_b_frames = 0
     if encoder == "libx265" and output.format.name in ("mp4", "mov"):
         context.codec_tag = "hvc1"

@@ -56,6 +56,7 @@ class SourceInfo:
     height: int
     time_base: Fraction
     fps: Fraction | None = None
+    variable_rate: bool = False
     frames: int | None = None
     start_s: float = 0.0
     duration_s: float | None = None

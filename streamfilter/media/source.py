@@ -30,6 +30,7 @@ _log = logging.getLogger(__name__)
 
 DEFAULT_FPS = Fraction(25)
 JUMP_S = 1
+VARIABLE_FROM = Fraction(1, 1000)
 MAX_DEMUX_ERRORS = 64
 NO_PTS_CONTAINERS = ("avi",)
 WHITE = 255
@@ -283,6 +284,7 @@ class FileSource:
             height=height,
             time_base=time_base,
             fps=fps,
+            variable_rate=bool(fps and stream.base_rate and abs(stream.base_rate / fps - 1) > VARIABLE_FROM),
             frames=frames or None,
             start_s=float((stream.start_time or 0) * time_base),
             duration_s=duration,
