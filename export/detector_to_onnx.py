@@ -78,7 +78,7 @@ def export(network: YuNet, target: Path, metadata: Mapping[str, str]) -> float:
         path = Path(folder) / "detector.onnx"
         axes = {"image": {0: "batch", 2: "height", 3: "width"}}
         axes |= {f"map_{s}": {0: "batch", 2: f"height_{s}", 3: f"width_{s}"} for s in STRIDES}
-        # The newer exporter writes sizes into the graph that must stay free.
+        # The newer exporter needs onnxscript, which nothing else here does.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
             torch.onnx.export(

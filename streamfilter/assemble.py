@@ -12,7 +12,7 @@ from streamfilter.anonymize import Anonymizer
 from streamfilter.composite import Compositor
 from streamfilter.config import Device, FilterConfig
 from streamfilter.cover import cover
-from streamfilter.detect import Detector
+from streamfilter.detect import Detector, Lookout
 from streamfilter.errors import ModelError
 from streamfilter.face_filter import FaceFilter
 from streamfilter.guard import Guard
@@ -79,7 +79,7 @@ def wire(models: Models, config: FilterConfig) -> Guard:
     models.anonymizer.reset()
     return Guard(
         FaceFilter(
-            detect=models.detector,
+            detect=Lookout(models.detector),
             landmark=models.landmarker,
             anonymizer=models.anonymizer,
             compositor=Compositor(),

@@ -19,14 +19,23 @@ class Device(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class DetectConfig:
-    """Detection: `threshold` finds faces, `low_threshold` still protects them."""
+    """Detection: `threshold` finds faces, `low_threshold` still protects them.
+
+    Frames are seen at `long_side_px`, and every `again_every` frames (0: never) once more, in turn at `again_small_px`
+    and at up to `again_large_px`.
+    """
 
     long_side_px: int = 640
+    again_every: int = 2
+    again_small_px: int = 448
+    again_large_px: int = 1280
     threshold: float = 0.5
     low_threshold: float = 0.25
     nms_iou: float = 0.4
 
     def __post_init__(self) -> None:
+        if min(self.long_side_px, self.again_small_px, self.again_large_px) < 32 or self.again_every < 0:
+            raise ConfigError("the detector's sides must be at least 32 px, and again_every not negative")
         if not 0 < self.low_threshold <= self.threshold < 1:
             raise ConfigError(
                 f"thresholds must satisfy 0 < low <= high < 1, got low {self.low_threshold}, high {self.threshold}"

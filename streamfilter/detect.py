@@ -65,6 +65,56 @@ class Detector:
         return Detections(found.xyxy[keep] * np.tile(scale, 2), found.score[keep], found.landmarks[keep] * scale)
 
 
+class Lookout:
+    """A detector that looks twice now and then: no single resolution finds every face.
+
+    Every frame is seen at `config.long_side_px`. Every `config.again_every` frames it is also seen at another one, in
+    turn smaller (where blurred and large faces show) and larger (small ones), and what only the second look finds is
+    added. Boxes of known faces thus always come from one resolution and do not jump; the tracker and its look-ahead
+    carry the others from look to look.
+    """
+
+    def __init__(self, detector: Detector) -> None:
+        self.detector = detector
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin again with a second look."""
+        self._count = 0
+
+    def __call__(self, image: Image) -> Detections:
+        """Find the faces of the next frame; raises what `Detector` raises."""
+        found = self.detector(image)
+        config = self.detector.config
+        turn, due = divmod(self._count, max(1, config.again_every))
+        self._count += 1
+        if due or not config.again_every:
+            return found
+        side = second_side(max(image.shape[:2]), config, larger=turn % 2 == 0)
+        return add(found, self.detector(image, long_side_px=side), config.nms_iou)
+
+
+def second_side(long_side_px: int, config: DetectConfig, *, larger: bool) -> int:
+    """The resolution of the second look at a frame whose long side is `long_side_px`.
+
+    The larger look uses all pixels that the frame has, up to `again_large_px`, and half as many again as the first look
+    where the frame has no more.
+    """
+    if not larger:
+        return config.again_small_px
+    return min(config.again_large_px, max(long_side_px, config.long_side_px * 3 // 2))
+
+
+def add(found: Detections, more: Detections, max_iou: float) -> Detections:
+    """All of `found`, and those of `more` that overlap none of it by more than `max_iou`."""
+    new = np.array([overlap(box, found.xyxy).max(initial=0.0) <= max_iou for box in more.xyxy], bool)
+    return Detections(
+        np.concatenate([found.xyxy, more.xyxy[new]]),
+        np.concatenate([found.score, more.score[new]]),
+        np.concatenate([found.landmarks, more.landmarks[new]]),
+    )
+
+
 def scaled_size(height: int, width: int, long_side_px: int) -> tuple[int, int]:
     """Height and width whose longer one is `long_side_px`, or `MAX_ENLARGE` times the picture if that is less."""
     scale = min(long_side_px / max(height, width), MAX_ENLARGE)
@@ -135,12 +185,17 @@ def _sigmoid(logits: Floats) -> Floats:
 def suppress(xyxy: Floats, score: Floats, max_iou: float) -> NDArray[np.intp]:
     """Greedy non-maximum suppression: indices of what stays, best first; no pair overlaps more than `max_iou`."""
     order = np.argsort(-score, kind="stable")
-    area = np.prod(xyxy[:, 2:] - xyxy[:, :2], -1)
     keep: list[int] = []
     while order.size:
-        best, order = order[0], order[1:]
-        keep.append(int(best))
-        sides = np.minimum(xyxy[best, 2:], xyxy[order, 2:]) - np.maximum(xyxy[best, :2], xyxy[order, :2])
-        shared = np.prod(np.maximum(sides, 0), -1)
-        order = order[shared <= max_iou * (area[best] + area[order] - shared)]
+        best, order = int(order[0]), order[1:]
+        keep.append(best)
+        order = order[overlap(xyxy[best], xyxy[order]) <= max_iou]
     return np.array(keep, np.intp)
+
+
+def overlap(box: Floats, others: Floats) -> Floats:
+    """Intersection over union of one box (4,) with each of the others (n, 4)."""
+    sides = np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2])
+    shared = np.prod(np.maximum(sides, 0), -1)
+    both = np.prod(box[2:] - box[:2]) + np.prod(others[:, 2:] - others[:, :2], -1) - shared
+    return np.asarray(shared / np.maximum(both, np.finfo(np.float32).tiny), np.float32)

@@ -14,14 +14,17 @@ from streamfilter.detect import (
     MULTIPLE,
     STRIDES,
     Detector,
+    Lookout,
     decode,
     maps_of,
     prepare,
     resize,
     scaled_size,
+    second_side,
     suppress,
 )
 from streamfilter.errors import ConfigError, ModelError, ShapeError
+from streamfilter.structures import Detections
 
 CERTAIN = 20.0
 
@@ -278,3 +281,53 @@ def test_one_face_is_one_detection_and_place_does_not_matter(detector: Detector,
 def test_groups_are_found_whole(detector: Detector, real_data: Path, name: str, at_least: int) -> None:
     image = np.ascontiguousarray(cv2.imread(str(real_data / "wild" / name))[..., ::-1])
     assert len(detector(image)) >= at_least
+
+
+class Seen:
+    """Stands in for a detector: notes at which sides it was asked, and finds what it is told to find there."""
+
+    def __init__(self, faces: dict[int | None, list[list[float]]], **options: int) -> None:
+        self.config = DetectConfig(**options)  # type: ignore[arg-type]
+        self.faces, self.sides = faces, list[int | None]()
+
+    def __call__(self, image: np.ndarray, *, long_side_px: int | None = None) -> Detections:
+        self.sides.append(long_side_px)
+        boxes = np.array(self.faces.get(long_side_px, []), np.float32).reshape(-1, 4)
+        return Detections(boxes, np.full(len(boxes), 0.6, np.float32), np.zeros((len(boxes), 5, 2), np.float32))
+
+
+FRAME = np.zeros((720, 1280, 3), np.uint8)
+
+
+def test_the_second_look_is_larger_and_smaller_in_turn() -> None:
+    detector = Seen({}, again_every=2, again_small_px=448, again_large_px=1280)
+    lookout = Lookout(detector)  # type: ignore[arg-type]
+    for _ in range(5):
+        lookout(FRAME)
+    assert detector.sides == [None, 1280, None, None, 448, None, None, 1280]
+    lookout.reset()
+    lookout(FRAME)
+    assert detector.sides[-1] == 1280
+
+
+def test_there_is_no_second_look_where_none_is_wanted() -> None:
+    detector = Seen({}, again_every=0)
+    lookout = Lookout(detector)  # type: ignore[arg-type]
+    for _ in range(4):
+        lookout(FRAME)
+    assert detector.sides == [None] * 4
+
+
+def test_the_second_look_adds_what_the_first_has_not_and_moves_nothing() -> None:
+    known, same, new = [10.0, 10, 50, 60], [12.0, 11, 53, 62], [200.0, 10, 220, 30]
+    found = Lookout(Seen({None: [known], 1280: [same, new]}))(FRAME)  # type: ignore[arg-type]
+    assert found.xyxy.tolist() == [known, new]
+
+
+@given(long_side=st.integers(1, 8000))
+def test_the_larger_look_uses_the_frames_pixels_within_bounds(long_side: int) -> None:
+    config = DetectConfig()
+    side = second_side(long_side, config, larger=True)
+    assert config.long_side_px < side <= config.again_large_px
+    assert side >= min(long_side, config.again_large_px)
+    assert second_side(long_side, config, larger=False) < config.long_side_px

@@ -36,6 +36,8 @@ MAX_ENLARGE = 1.5
 AGREE_IOU = 0.4
 FRAMES_PER_CLIP = 10
 PERSONS = 500
+# Too few for chance to split them.
+FACELESS = {"none/bottles.mp4": False, "none/cartoon.avi": True}
 PICTURES = {".jpg", ".jpeg", ".png", ".webp"}
 
 
@@ -54,6 +56,8 @@ class Labelled:
 
 def is_evaluation(group: str) -> bool:
     """Which half a person, clip or photo belongs to, for good."""
+    if group in FACELESS:
+        return FACELESS[group]
     return zlib.crc32(group.encode()) % 2 == 0
 
 

@@ -75,7 +75,7 @@ class SceneMaker:
     """Draws scenes from pictures; the same generator state gives the same scene."""
 
     def __init__(self, pictures: list[Picture]) -> None:
-        self.empty = [p for p in pictures if p.kind == "none"]
+        self.empty = [p for p in pictures if p.kind == "none" and not len(p.boxes)]
         rest = [p for p in pictures if p.kind != "none" and len(p.boxes)]
         self.portraits = [p for p in rest if len(p.boxes) == 1 and p.kind in {"lfw", "london", "celebahq", "reid_tv"}]
         self.photos = [p for p in rest if p.kind not in {"lfw", "london"}]
@@ -209,13 +209,13 @@ def harm(scene: Scene, rng: Generator) -> Scene:
     size = float((scene.boxes[:, 2:] - scene.boxes[:, :2]).mean()) if len(scene.boxes) else 60.0
     if rng.random() < 0.35:
         image = augment.colour(image, rng)
-    if rng.random() < 0.22:
+    if rng.random() < 0.28:
         image = augment.motion_blur(image, rng, np.clip(size * rng.uniform(0.1, 0.5), 3, 45))
     elif rng.random() < 0.12:
         image = augment.defocus(image, np.clip(size * rng.uniform(0.02, 0.1), 0.5, 8))
-    elif rng.random() < 0.12 and size > 24:
+    elif rng.random() < 0.18 and size > 24:
         image = augment.coarse(image, rng.uniform(1.5, min(4.0, size / 10)))
-    if rng.random() < 0.22:
+    if rng.random() < 0.28:
         image = augment.dim(image, rng, float(np.exp(rng.uniform(np.log(0.08), np.log(0.5)))))
     if rng.random() < 0.3:
         image = augment.jpeg(image, int(rng.integers(15, 80)))

@@ -35,8 +35,8 @@ STATE = "latest.pt"
 class TrainConfig:
     """Everything that decides the result, besides the pictures."""
 
-    steps: int = 3000
-    batch: int = 12
+    steps: int = 1400
+    batch: int = 6
     # Every fourth batch is larger in size and smaller in number: faces that fill a frame are met too.
     size_px: int = 320
     large_px: int = 512
@@ -78,7 +78,7 @@ class Trainer:
         rng = np.random.default_rng((self.config.seed, self.step))
         large = self.step % 4 == 3
         size = self.config.large_px if large else self.config.size_px
-        number = max(1, round(self.config.batch * (self.config.size_px / size) ** 2)) if large else self.config.batch
+        number = max(1, round(self.config.batch * (self.config.size_px / size) ** 2))
         return [self.scenes(rng, size) for _ in range(number)]
 
     def update(self) -> dict[str, float]:
