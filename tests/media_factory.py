@@ -5,6 +5,7 @@ Every frame is one grey level that tells its index (modulo `LEVELS`): neighbours
 
 from __future__ import annotations
 
+import itertools
 import struct
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
@@ -147,11 +148,11 @@ def _add_thumbnail(output: Any) -> Any:
 # --- looking at files ---
 
 
-def film(path: Path) -> tuple[list[Fraction], list[np.ndarray[Any, Any]]]:
-    """Times and RGB pictures of a file, as any player would get them."""
+def film(path: Path, limit: int | None = None) -> tuple[list[Fraction], list[np.ndarray[Any, Any]]]:
+    """Times and RGB pictures of a file (of its first `limit` frames), as any player would get them."""
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
-        frames = list(container.decode(stream))
+        frames = list(itertools.islice(container.decode(stream), limit))
         times = [Fraction(f.pts if f.pts is not None else f.dts) * Fraction(f.time_base) for f in frames]
         return times, [f.to_ndarray(format="rgb24") for f in frames]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,7 +24,7 @@ def test_rising_times_are_left_alone(pts: list[int]) -> None:
 def test_whatever_comes_the_times_rise(pairs: list[tuple[int | None, int | None]], prefer_dts: bool) -> None:
     line = Timeline(step=STEP, jump=1000, prefer_dts=prefer_dts)
     placed = [line.place(*pair) for pair in pairs]
-    assert all(late > early for early, late in zip(placed, placed[1:], strict=False))
+    assert all(late > early for early, late in itertools.pairwise(placed))
 
 
 def test_missing_times_are_derived_and_said() -> None:
