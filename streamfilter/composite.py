@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from streamfilter import grain, light, silhouette
 from streamfilter.cover import cover
-from streamfilter.crop_grid import GRID, Box, extend, grid_matrix, ring, sample, to_grid
+from streamfilter.crop_grid import FINE, GRID, Box, extend, grid_matrix, ring, sample, to_grid
 from streamfilter.errors import ProtectionError
 from streamfilter.grain import Texture
 from streamfilter.light import Light
@@ -183,10 +183,14 @@ def _measure_texture(patch: Patch, place: _Place, source: Image, otherwise: Text
 
 def _paint(patch: Patch, box: Box, lit: Light, edge: Edge, share: Floats) -> Image:
     """The box of the crop in its new light, with skin in place of what is foreign."""
-    shade = edge.shade[..., None]
+    shade = np.repeat(edge.shade[..., None], 3, axis=2)
     image = patch.image[box.part].astype(np.float32)
-    curve = 1 + cv2.multiply(cv2.multiply(image, image), box.enlarge(lit.bend))
-    lit_image = cv2.divide(cv2.multiply(image, box.enlarge(lit.gain * shade)), curve)
+    fine = box.at(FINE)
+    gain, bend = lit.curves(np.asarray(cv2.resize(image, fine.size, interpolation=cv2.INTER_AREA)), fine.enlarge)
+    lit_image = cv2.divide(
+        cv2.multiply(image, cv2.resize(gain * fine.enlarge(shade), box.size)),
+        1 + cv2.multiply(cv2.multiply(image, image), cv2.resize(bend, box.size)),
+    )
     share = np.asarray(cv2.resize(share, box.size), np.float32)
     filled = cv2.blendLinear(lit_image, box.enlarge(edge.fill * shade), 1 - share, share)
     return np.asarray(cv2.convertScaleAbs(filled), np.uint8)

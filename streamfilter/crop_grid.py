@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -14,6 +14,9 @@ GRID = 64
 """Side of the grid; it covers the whole aligned crop."""
 
 STEPS = np.arange(GRID, dtype=np.float32)
+FINE = 2
+"""Pixels per cell at which the crop itself is examined."""
+
 PROTECTED = 0.98
 """From this share of the mask on, a cell counts as part of the protected region."""
 
@@ -51,6 +54,10 @@ class Box:
     def corner(self) -> tuple[int, int]:
         """Its first pixel in the crop, (x, y)."""
         return self.left * self.cell_px, self.top * self.cell_px
+
+    def at(self, cell_px: int) -> Box:
+        """The same box of a smaller copy of the crop with `cell_px` pixels per cell; never of a larger one."""
+        return replace(self, cell_px=min(cell_px, self.cell_px))
 
     @property
     def part(self) -> tuple[slice, slice]:

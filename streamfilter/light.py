@@ -7,7 +7,8 @@ identify nobody.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -29,6 +30,10 @@ _REACH = 5.0
 _WHOLLY = 0.999
 _MIDDLE_LEVEL = 128.0
 _WHITE = 260.0  # a little above the brightest level plus the floor, so that every curve stays finite
+_HUELESS = 0.7
+_LEAST_REDNESS = 0.08
+_RED_LESS_BLUE = np.array([[1, 0, -1]], np.float32)
+_SUM = np.ones((1, 3), np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,26 +42,47 @@ class Light:
 
     Less light is a plain gain: it dims everything alike, white too. Another skin tone is a gain for the darker levels
     and bends towards white: a plain gain would turn the highlights of a tanned face blue when it becomes a pale one.
+    For the same reason `tint`, the log of what sets the channels' gains apart, counts in full only where the crop is as
+    red as its skin, `redness` (GRID, GRID): hair, eyes and teeth keep most of their hue.
     """
 
     gain: Floats
     bend: Floats
+    tint: Floats
+    redness: Floats
+
+    def curves(self, image: Floats, enlarge: Callable[[Floats], Floats]) -> tuple[Floats, Floats]:
+        """Gain and bend for each pixel of an image; `enlarge` brings a field of the grid to its resolution."""
+        hueless = _HUELESS * (1 - np.clip(redness(image) / np.maximum(enlarge(self.redness), _LEAST_REDNESS), 0, 1))
+        factor = np.exp(-hueless[..., None] * enlarge(self.tint))
+        bend = ((1 + enlarge(self.bend) * _WHITE**2) * factor - 1) / _WHITE**2
+        return np.asarray(enlarge(self.gain) * factor, np.float32), np.asarray(bend, np.float32)
 
     def __call__(self, image: Floats) -> Floats:
         """An image on the grid in this light."""
-        return np.asarray(image * self.gain / (1 + self.bend * np.square(image)), np.float32)
+        gain, bend = self.curves(image, lambda field: field)
+        return np.asarray(image * gain / (1 + bend * np.square(image)), np.float32)
 
     def mix(self, other: Light, share: float) -> Light:
         """Between this light (share 0) and another (share 1)."""
-        a, b = np.float32(1 - share), np.float32(share)
-        return Light(self.gain * a + other.gain * b, self.bend * a + other.bend * b)
+        a, b = 1 - share, share
+        fields = zip(self._fields(), other._fields(), strict=True)
+        return Light(*(np.asarray(cv2.addWeighted(ours, a, theirs, b, 0), np.float32) for ours, theirs in fields))
 
     def change(self, other: Light) -> float:
         """How much two lights differ: the mean ratio of what they make of a middle level, as a natural log."""
         return float(np.abs(np.log(self._of_middle() / other._of_middle())).mean())
 
+    def _fields(self) -> tuple[Floats, Floats, Floats, Floats]:
+        return self.gain, self.bend, self.tint, self.redness
+
     def _of_middle(self) -> Floats:
         return np.asarray(self.gain / (1 + self.bend * np.float32(_MIDDLE_LEVEL**2)), np.float32)
+
+
+def redness(image: Floats) -> Floats:
+    """How red an image (H, W, 3) is, about 0 for grey and 0.3 for skin; it does not depend on the level."""
+    return np.asarray(cv2.transform(image, _RED_LESS_BLUE) / (cv2.transform(image, _SUM) + _FLOOR), np.float32)
 
 
 def measure(frame: Floats, visible: Floats, face: Floats, own: Floats, region: Floats) -> Light:
@@ -67,10 +93,11 @@ def measure(frame: Floats, visible: Floats, face: Floats, own: Floats, region: F
     """
     inside = (region >= _WHOLLY).astype(np.float32) * visible
     if not inside.any():
-        return Light(np.ones((GRID, GRID, 3), np.float32), np.zeros((GRID, GRID, 3), np.float32))
+        nothing = np.zeros((GRID, GRID, 3), np.float32)
+        return Light(nothing + 1, nothing, nothing, nothing[..., 0])
     broad = _broad(_cells(frame, inside, inside), _cells(face, inside * own, inside), inside)
     near = _near(frame, broad(face), ring(region, _RING_CELLS) * visible)
-    return Light(broad.gain * np.exp(near), broad.bend)
+    return replace(broad, gain=broad.gain * np.exp(near))
 
 
 def _broad(ours: Floats, theirs: Floats, inside: Floats) -> Light:
@@ -81,7 +108,10 @@ def _broad(ours: Floats, theirs: Floats, inside: Floats) -> Light:
     white = np.maximum(_WHITE * dim, 1.1 * goal.max(-1, keepdims=True))
     bend = (ratio - white / _WHITE) / (white * _WHITE - goal * theirs)
     gain = ratio * (1 + bend * np.square(theirs))
-    return Light(_spread(gain, inside), _spread(bend, inside))
+    tint = np.log(ratio / ratio.mean(-1, keepdims=True))
+    skin = np.broadcast_to(redness(theirs)[..., None], tint.shape)
+    gain, bend, tint, skin = (_spread(field, inside) for field in (gain, bend, tint, skin))
+    return Light(gain, bend, tint, np.ascontiguousarray(skin[..., 0]))
 
 
 def _cells(image: Floats, weight: Floats, inside: Floats) -> Floats:

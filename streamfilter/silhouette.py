@@ -13,13 +13,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from streamfilter.crop_grid import GRID, PROTECTED, STEPS, Box, extend, to_grid, total
+from streamfilter.crop_grid import FINE, GRID, PROTECTED, STEPS, Box, extend, to_grid, total
 from streamfilter.structures import Floats, Image
 
 DEPTH_CELLS = 8
 """How far into the region, in grid cells, foreign matter is looked for."""
 
-_SIDE = 128
 _RING_CELLS = 6
 _CORE_CELLS = 5
 _WEIGHTS = np.array([0.6, 1.5, 1.5], np.float32)
@@ -27,7 +26,7 @@ _UNLIKE_SKIN = 35.0
 _BIAS = 6.0
 _SOFTNESS = 4.0
 _SHADING = 0.55
-_EYES_AT, _EYES_SPAN = 0.5, 0.1
+_EYES_AT, _EYES_SPAN = 0.44, 0.08
 _FOREHEAD_SPAN = 0.08
 _BROWS_KERNEL = np.ones((5, 9), np.uint8)
 _AROUND = np.ones((3, 3), np.uint8)
@@ -48,8 +47,7 @@ def foreign(image: Image, region: Floats, box: Box) -> Floats:
     A pixel is foreign if it is more like what lies outside the region than like the skin within, and if a path of such
     pixels joins it to the outside: eyes, lips and nostrils are not.
     """
-    cell = min(_SIDE // GRID, box.cell_px)
-    fine_box = Box(box.top, box.bottom, box.left, box.right, cell)
+    fine_box = box.at(FINE)
     fine = _colour(np.asarray(cv2.resize(image[box.part], fine_box.size, interpolation=cv2.INTER_AREA), np.uint8))
     skin, beyond = _references(_colour(np.asarray(to_grid(image), np.uint8)), region)
     share = _share(fine, fine_box.enlarge(skin), fine_box.enlarge(beyond))
