@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -69,6 +70,27 @@ def test_a_bad_source_is_refused_in_one_line(tmp_path: Path, says: str) -> None:
     with pytest.raises(InputError) as error:
         media.open_source(path)
     assert_one_line(error, str(path), says)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".bmp", ".tif"])
+def test_a_truncated_picture_is_refused_in_silence(
+    tmp_path: Path, suffix: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    noisy = np.random.default_rng(1).integers(0, 256, (64, 96, 3), dtype=np.uint8)
+    data = cv2.imencode(suffix, noisy)[1].tobytes()
+    (tmp_path / f"in{suffix}").write_bytes(data[: len(data) * 3 // 4])
+    with pytest.raises(InputError) as error:
+        media.open_source(tmp_path / f"in{suffix}")
+    assert_one_line(error, "damaged or incomplete")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_nothing_below_prints_about_damage(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    source = damage(make_video(tmp_path / "in.mp4", frames=60, width=320, height=240))
+    pass_through(source, tmp_path / "out.mp4")
+    for codec in ("hevc", "av1"):
+        pass_through(source, tmp_path / f"{codec}.mkv", MediaConfig(codec=codec, preset="ultrafast"))
+    assert capfd.readouterr() == ("", "")
 
 
 def test_sound_without_a_picture_is_refused(tmp_path: Path) -> None:

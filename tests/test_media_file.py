@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import queue
+import threading
 from fractions import Fraction
 from pathlib import Path
 
@@ -322,6 +324,29 @@ def test_a_sink_without_frames_writes_no_file(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="not one frame"), media.open_source(source) as opened:
         media.open_sink(tmp_path / "out.mp4", opened, MediaConfig()).close()
     assert list(tmp_path.iterdir()) == [source]
+
+
+def test_reader_and_writer_may_live_in_different_threads(tmp_path: Path) -> None:
+    source = make_video(tmp_path / "in.mkv", frames=40, audio=["aac"], subtitles=["subrip"])
+    channel: queue.Queue[Frame | None] = queue.Queue(2)
+    with media.open_source(source) as opened, media.open_sink(tmp_path / "out.mkv", opened, MediaConfig()) as sink:
+
+        def read() -> None:
+            for frame in opened:
+                channel.put(frame)
+            channel.put(None)
+
+        def write() -> None:
+            while (frame := channel.get()) is not None:
+                sink.write(safe(frame))
+
+        threads = [threading.Thread(target=read), threading.Thread(target=write)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert times(tmp_path / "out.mkv") == times(source)
+    assert tracks(tmp_path / "out.mkv", "audio") == tracks(source, "audio")
 
 
 def test_frames_of_another_size_or_time_are_refused(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -101,6 +102,9 @@ def add_video(
         ConfigError: no such encoder.
     """
     _formats(encoder)
+    if encoder == "libsvtav1":
+        # The only way to keep this library from printing: warnings and above it says nothing to act on.
+        os.environ.setdefault("SVT_LOG", "1")
     try:
         stream = output.add_stream(encoder, rate=info.fps or FALLBACK_FPS, options=_options(encoder, config))
     except ValueError as error:

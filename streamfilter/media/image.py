@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -30,7 +30,9 @@ QUALITY = {
     ".webp": [cv2.IMWRITE_WEBP_QUALITY, 95],
 }
 HOLDS_ALPHA = frozenset({".png", ".webp", ".tif", ".tiff"})
-MAX_PIXELS = 1 << 28
+PNG = b"\x89PNG"
+PNG_END = b"IEND"
+TAIL_BYTES = 1 << 16
 _TURNS = [Orientation(t, x, y) for t in (False, True) for x in (False, True) for y in (False, True)]
 
 
@@ -119,9 +121,11 @@ def _read(path: Path) -> tuple[Image, Image | None]:
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
     upright = stored = None
-    with suppress(cv2.error):
-        upright = cv2.imdecode(data, cv2.IMREAD_COLOR)
-        stored = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+    # libpng would print its own complaint about a file without its end.
+    if data[:4].tobytes() != PNG or PNG_END in data[-TAIL_BYTES:].tobytes():
+        with suppress(cv2.error), _silence():
+            upright = cv2.imdecode(data, cv2.IMREAD_COLOR)
+            stored = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
     if upright is None or stored is None:
         raise InputError(f"{path} cannot be decoded as a picture; it is damaged or incomplete")
     alpha = (
@@ -130,6 +134,17 @@ def _read(path: Path) -> tuple[Image, Image | None]:
         else None
     )
     return np.asarray(cv2.cvtColor(upright, cv2.COLOR_BGR2RGB), np.uint8), alpha
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """OpenCV prints what it cannot decode; the user gets one line from us instead."""
+    level = cv2.utils.logging.getLogLevel()
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    try:
+        yield
+    finally:
+        cv2.utils.logging.setLogLevel(level)
 
 
 def _upright_alpha(stored: NDArray[np.generic], upright: Image) -> Image | None:

@@ -120,6 +120,7 @@ class FileSource:
         if first is None:
             raise InputError(f"{self.path} has a picture stream, but no frame of it can be decoded")
         self._first: VideoFrame | None = first
+        self._warn_of(first)
         self._orientation = _orientation(first)
         self._stored = first.width, first.height
         self.info = self._describe(kind, first)
@@ -248,6 +249,14 @@ class FileSource:
             return float(missing) if missing > Fraction(1, 2) else 0.0
         return 0.0
 
+    def _warn_of(self, first: VideoFrame) -> None:
+        if first.interlaced_frame:
+            self._notice(
+                "the source is interlaced; its lines are kept as they are, and the output is marked progressive"
+            )
+        if _side_data(first, SideDataType.A53_CC) is not None:
+            self._notice("captions hidden in the picture stream are left out")
+
     def _notice(self, text: str) -> None:
         if text not in self.notices:
             _log.info("%s: %s", self.path, text)
@@ -299,10 +308,14 @@ class FileSource:
 
 
 def _orientation(frame: VideoFrame) -> Orientation:
+    matrix = _side_data(frame, SideDataType.DISPLAYMATRIX)
+    return Orientation.from_matrix(matrix) if matrix else UPRIGHT
+
+
+def _side_data(frame: VideoFrame, kind: SideDataType) -> bytes | None:
     # A container of objects at run time, a dictionary in the stubs.
     sides = cast(Iterable[SideData], frame.side_data)
-    matrix = next((bytes(side) for side in sides if side.type is SideDataType.DISPLAYMATRIX), None)
-    return Orientation.from_matrix(matrix) if matrix else UPRIGHT
+    return next((bytes(side) for side in sides if side.type is kind), None)
 
 
 def _track(stream: Stream) -> TrackInfo:
