@@ -44,16 +44,29 @@ class DetectConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class TrackConfig:
-    """Tracking: how long a lost face stays covered, and how far ahead a new one is covered."""
+    """Tracking: how long a lost face stays covered, and how far ahead a new one is covered.
+
+    A track that no detection ever scored `sure_score` is a flash in most cases: it is covered, but held, and filled
+    back, for `doubtful_hold_s` only.
+    """
 
     hold_s: float = 0.6
+    doubtful_hold_s: float = 0.16
+    sure_score: float = 0.5
     lookahead_s: float = 0.4
     match_iou: float = 0.25
     coast_growth_per_s: float = 0.6
 
     def __post_init__(self) -> None:
-        if self.hold_s < 0 or self.lookahead_s < 0:
-            raise ConfigError(f"hold and look-ahead must not be negative, got {self.hold_s} s and {self.lookahead_s} s")
+        if min(self.hold_s, self.doubtful_hold_s, self.lookahead_s) < 0:
+            raise ConfigError(
+                f"hold and look-ahead must not be negative, got {self.hold_s} s, {self.doubtful_hold_s} s for doubtful "
+                f"faces, and {self.lookahead_s} s"
+            )
+
+    def hold_of(self, best_score: float) -> float:
+        """How long a face stays covered after it was last seen, by the best score that it ever had."""
+        return self.hold_s if best_score >= self.sure_score else min(self.doubtful_hold_s, self.hold_s)
 
 
 @dataclass(frozen=True, kw_only=True)

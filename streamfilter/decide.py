@@ -46,8 +46,9 @@ class _Memory:
 class Decider:
     """Decides for each track as its frames fall due; remembers, per track, what was shown last."""
 
-    def __init__(self, config: AnonymizeConfig) -> None:
+    def __init__(self, config: AnonymizeConfig, sure_score: float = 0.5) -> None:
         self._config = config
+        self._sure_score = sure_score
         self._memory: dict[int, _Memory] = {}
 
     def reset(self) -> None:
@@ -74,7 +75,7 @@ class Decider:
 
     def _judge(self, series: Series, was_good: bool) -> tuple[Flags, str]:
         """Which samples from the due one on can be generated, and what is wrong with the due one."""
-        tests = _tests(series, self._config)
+        tests = _tests(series, self._config, self._sure_score)
         flags, good = [], was_good
         worst = tests.min(axis=0)
         for value in worst:
@@ -99,17 +100,24 @@ class Decider:
         return float(np.clip(min(rise, fall), 0.0, 1.0)), "fading between cover and face"
 
 
-_REASONS = ("landmarks uncertain", "too small", "turned away")
+_REASONS = ("landmarks uncertain", "too small", "turned away", "detector uncertain")
 
 
-def _tests(series: Series, config: AnonymizeConfig) -> Floats:
-    """Three marks (3, t) for each sample from the due one on: at least 1 passes, `SLACK` is enough to go on."""
+def _tests(series: Series, config: AnonymizeConfig, sure_score: float) -> Floats:
+    """Four marks (4, t) for each sample from the due one on: at least 1 passes, `SLACK` is enough to go on."""
     due = slice(series.index, None)
     trust = np.where(series.missed_s[due] > 0, COASTING_TRUST, 1.0)
     confidence = np.where(series.located[due], series.confidence[due], 0.0) * trust / max(config.min_confidence, 1e-6)
     size = np.sqrt(area(series.boxes[due])) / max(config.min_face_px, 1e-6)
     turned = MAX_TURN / np.maximum(turn(series.landmarks[due]), 1e-6)
-    return np.stack([confidence, size, np.where(np.isfinite(turned), turned, 0.0)]).astype(np.float32)
+    sure = np.full(len(size), _mean_score(series) / max(sure_score, 1e-6))
+    return np.stack([confidence, size, np.where(np.isfinite(turned), turned, 0.0), sure]).astype(np.float32)
+
+
+def _mean_score(series: Series) -> float:
+    """Over the window, where the detector saw the face: no single frame may turn a hand into a person."""
+    seen = series.missed_s == 0
+    return float(series.score[seen].mean()) if seen.any() else 0.0
 
 
 def _eased(memory: _Memory, wanted: float, now_s: float, *, born: bool, series: Series) -> float:

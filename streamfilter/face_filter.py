@@ -71,7 +71,7 @@ class FaceFilter:
         self._tracker = tracker or Tracker(config.track)
         self._scene_cut = scene_cut or SceneCut()
         self._lookahead = Lookahead(config.track, self._locate, config.anonymize.min_confidence)
-        self._decider = Decider(config.anonymize)
+        self._decider = Decider(config.anonymize, config.track.sure_score)
         self._painter = Painter(
             anonymizer=anonymizer, compositor=compositor, cover=cover, config=config.anonymize, times=self.times
         )

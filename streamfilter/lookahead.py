@@ -109,6 +109,8 @@ class Lookahead:
         latest, sure = track, True
         for before, frame in zip(reversed(self._waiting), reversed(self._frames), strict=True):
             away_s = max(found_s - before.time_s, 1e-3)
+            if track.score < self._config.sure_score and away_s > self._config.doubtful_hold_s:
+                return
             margin = size * self._config.coast_growth_per_s * away_s / 2
             guess = _held(latest, track, margin, away_s)
             if sure:

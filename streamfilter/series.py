@@ -33,6 +33,7 @@ class Series:
     points: Floats
     landmarks: Floats
     confidence: Floats
+    score: Floats
     missed_s: Floats
     index: int
     ends: bool
@@ -46,6 +47,7 @@ class Series:
             points=np.stack([_or_unknown(track.points, 5) for track in tracks]),
             landmarks=np.stack([_or_unknown(track.landmarks, 68) for track in tracks]),
             confidence=np.array([track.confidence for track in tracks], np.float32),
+            score=np.array([track.score for track in tracks], np.float32),
             missed_s=np.array([track.missed_s for track in tracks], np.float32),
             index=index,
             ends=ends,

@@ -1,7 +1,7 @@
 """One person over time: detections in, tracks out; no detection is lost on the way, and a lost face stays covered.
 
 Every detection that comes in lies inside a track that goes out, in the same call: there is no trial period and no
-second threshold. A track that found no detection coasts along its motion, enlarged, until `hold_s` has passed.
+second threshold. A track that found no detection coasts along its motion, enlarged, until its hold has passed.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ class _Person:
         self.track_id = track_id
         self.motion = Motion(box)
         self.missed_s = 0.0
-        self.score = 0.0
+        self.score = self.best = 0.0
 
     def move(self, step_s: float) -> None:
         self.motion.advance(step_s, coasting=self.missed_s > 0)
 
     def see(self, box: Floats, score: float, points: Floats) -> Track:
         self.motion.correct(box)
-        self.missed_s, self.score = 0.0, score
+        self.missed_s, self.score, self.best = 0.0, score, max(score, self.best)
         return Track(self.track_id, box, score=score, points=points)
 
     def coast(self, step_s: float, growth_per_s: float) -> Track:
@@ -93,7 +93,7 @@ class Tracker:
             if person.track_id in match:
                 tracks.append(_sight(person, found, match[person.track_id]))
                 kept.append(person)
-            elif person.missed_s + step_s <= self._config.hold_s + ROUNDING_S:
+            elif person.missed_s + step_s <= self._config.hold_of(person.best) + ROUNDING_S:
                 tracks.append(person.coast(step_s, self._config.coast_growth_per_s))
                 kept.append(person)
         for column in sorted(set(range(len(found))) - set(match.values())):

@@ -6,6 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# The same examples on every machine, however slow it is.
+settings.register_profile("streamfilter", derandomize=True, deadline=None)
+settings.load_profile("streamfilter")
 
 DATA_VARIABLE = "STREAMFILTER_DATA"
 

@@ -134,3 +134,8 @@ def test_turn_grows_with_the_angle_both_ways_and_under_roll():
     angle = np.radians(30)
     roll = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     assert float(turn((turned(30) @ roll.T).astype(np.float32)[None])[0]) == pytest.approx(values[2], abs=1e-3)
+
+
+def test_what_the_detector_doubts_is_not_given_a_face():
+    doubtful = [Track(1, t.xyxy, score=0.3, landmarks=t.landmarks, confidence=t.confidence) for t in tracks([0.9] * 9)]
+    assert run(doubtful) == [0.0] * 9

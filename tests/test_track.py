@@ -16,6 +16,7 @@ from streamfilter.structures import Detections
 from streamfilter.track import Tracker
 
 STEP_S = 0.04
+DOUBTFUL_S = TrackConfig().doubtful_hold_s
 
 
 def detections(*boxes: tuple[float, float, float, float], score: float = 0.9) -> Detections:
@@ -52,14 +53,16 @@ def test_every_detection_lies_inside_a_track_and_ids_are_unique(sequence):
 
 @given(moments, st.floats(0, 1))
 def test_nothing_is_lost_before_the_hold_is_over(sequence, hold_s):
-    tracker, time_s, before = Tracker(TrackConfig(hold_s=hold_s)), 0.0, {}
+    tracker, time_s, before, best = Tracker(TrackConfig(hold_s=hold_s)), 0.0, {}, {}
     for found, score, step_s in sequence:
-        time_s += step_s
+        earlier_s, time_s = time_s, time_s + step_s
         tracks = {t.track_id: t for t in tracker.update(detections(*(found or []), score=score), time_s)}
         for lost in before.keys() - tracks.keys():
-            step = step_s if step_s > 0 else 1 / 30
-            assert before[lost].missed_s + min(step, 0.5) > hold_s
-        assert all(track.missed_s <= hold_s + 1e-5 for track in tracks.values())
+            step = time_s - earlier_s if time_s > earlier_s else 1 / 30
+            assert before[lost].missed_s + min(step, 0.5) > min(hold_s, DOUBTFUL_S if best[lost] < 0.5 else hold_s)
+        for track in tracks.values():
+            best[track.track_id] = max(track.score, best.get(track.track_id, 0.0))
+            assert track.missed_s <= hold_s + 1e-5
         before = tracks
 
 
@@ -179,3 +182,13 @@ def test_a_box_that_means_nothing_is_refused(bad):
 def test_a_score_that_is_no_number_is_refused():
     with pytest.raises(ProtectionError):
         Tracker(TrackConfig()).update(detections(box(0), score=float("nan")), 0.0)
+
+
+def test_a_doubtful_face_is_held_for_a_shorter_time_until_it_was_seen_clearly():
+    counts = []
+    for best in (0.3, 0.8):
+        tracker = Tracker(TrackConfig(hold_s=0.6, doubtful_hold_s=0.2))
+        tracker.update(detections(box(1), score=best), 0.0)
+        tracker.update(detections(box(1), score=0.3), STEP_S)
+        counts.append(sum(bool(tracker.update(None, (2 + k) * STEP_S)) for k in range(30)))
+    assert counts == [5, 15]
