@@ -62,7 +62,7 @@ def filter_file(
     tally, times = Tally(), StageTimes()
     with (
         media.open_source(source_path) as source,
-        media.open_sink(sink_path, source.info, config, source) as sink,
+        media.open_sink(sink_path, source, config) as sink,
         watch(source.info.frames) as see,
     ):
 

@@ -36,9 +36,7 @@ class Batch:
 
     def run(self, plan: media.Plan) -> Exit:
         """Do every job, whatever becomes of the others, and say at the end what was done."""
-        codes = [self._failed(error) for _, error in plan.rejected]
-        plan.make_folders()
-        codes += [self._one(job, alone=len(plan.jobs) == 1) for job in plan.jobs]
+        codes = [self._one(job, alone=len(plan) == 1) for job in plan]
         if self.outcomes and not self.quiet:
             if len(codes) > 1:
                 say(self.console, total_line(self.outcomes, failed=len(codes) - len(self.outcomes)))
