@@ -107,18 +107,20 @@ def _track(row: Floats) -> Track:
 class Second:
     """PFLD: confirms what dlib says about faces that dlib's own detector does not see."""
 
-    _TEMPLATE_PX = 112
+    _SIZE = 112
+    _SIDE, _ORIGIN = 0.85, np.array([0.075, -0.0125], np.float32)
+    """Its crop in units of ours: tighter and higher, as it was trained."""
 
     def __init__(self, model: Path) -> None:
         self._net = cv2.dnn.readNetFromONNX(str(model))
 
     def __call__(self, image: Image, quad: Floats) -> Floats:
         """Give 68 points in units of `quad`."""
-        near = widened(quad, 0.86)
-        crop = cut(image, near, self._TEMPLATE_PX).astype(np.float32) / 255
+        near = np.concatenate([(quad[0] + self._ORIGIN @ quad[1:])[None], quad[1:] * self._SIDE])
+        crop = cut(image, near, self._SIZE).astype(np.float32) / 255
         self._net.setInput(np.ascontiguousarray(crop.transpose(2, 0, 1)[None]))
         points = self._net.forward().reshape(68, 2)
-        return np.asarray(points * 0.86 + 0.07, np.float32)
+        return np.asarray(points * self._SIDE + self._ORIGIN, np.float32)
 
 
 @dataclass
