@@ -12,7 +12,7 @@ from pathlib import Path
 from streamfilter import media
 from streamfilter.assemble import Models, wire
 from streamfilter.config import FilterConfig, MediaConfig
-from streamfilter.filter_file import Outcome, filter_file
+from streamfilter.file_job import Outcome, filter_file
 from streamfilter.versions import versions
 
 BURN_IN_FRAMES = 60

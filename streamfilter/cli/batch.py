@@ -17,7 +17,7 @@ from streamfilter.cli.reporting import AnyReport, summary_record
 from streamfilter.cli.summary import job_lines, short_line, times_table, total_line
 from streamfilter.config import MediaConfig
 from streamfilter.errors import StreamFilterError
-from streamfilter.filter_file import Outcome, See, filter_file
+from streamfilter.file_job import Outcome, See, filter_file
 from streamfilter.guard import Guard
 from streamfilter.report import frame_record
 from streamfilter.structures import SafeFrame

@@ -15,7 +15,7 @@ from streamfilter.cli.console import log_lines, say, stderr_console
 from streamfilter.cli.summary import times_table
 from streamfilter.config import Device, FilterConfig, MediaConfig
 from streamfilter.errors import OutputError
-from streamfilter.filter_file import Outcome
+from streamfilter.file_job import Outcome
 
 HELP = """Time the main job on CLIP: the same pipeline as `run`, with a real decode and a real encode, after a burn-in.
 

@@ -12,7 +12,7 @@ from streamfilter import __version__, media
 from streamfilter.assemble import Models
 from streamfilter.config import FilterConfig, MediaConfig
 from streamfilter.errors import OutputError
-from streamfilter.filter_file import Outcome
+from streamfilter.file_job import Outcome
 from streamfilter.model_files import sha256
 from streamfilter.report import Record, ReportFile
 

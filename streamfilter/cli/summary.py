@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from streamfilter.cli.progress import clock_time
-from streamfilter.filter_file import Outcome
+from streamfilter.file_job import Outcome
 from streamfilter.report import Summary
 
 VOICE = "a voice identifies too: --audio drop leaves it out"
