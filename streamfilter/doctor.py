@@ -6,15 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from streamfilter import media, onnx_model
+from streamfilter import onnx_model
 from streamfilter.assemble import Models, load_models
 from streamfilter.config import Device, FilterConfig
 from streamfilter.errors import StreamFilterError
-from streamfilter.model_files import MODELS, sha256
+from streamfilter.media import ffmpeg_build
+from streamfilter.model_files import MODELS, sha256, weights_beside
 from streamfilter.versions import versions
 
 NEEDED_ENCODER = "libx264"
 EXPECTED_ENCODERS = (NEEDED_ENCODER, "libx265", "libsvtav1", "libvpx-vp9")
+UNKNOWN = "unknown"
 REINSTALL = "reinstall streamfilter: pip install --force-reinstall ."
 
 
@@ -56,6 +58,7 @@ class Examination:
 
     versions: dict[str, str]
     devices: tuple[DeviceFact, ...]
+    decoders: dict[str, bool]
     encoders: dict[str, bool]
     models: tuple[ModelFact, ...]
     problems: tuple[Problem, ...]
@@ -87,10 +90,11 @@ def examine(
     """
     loaded, problems = _try_to_load(load, device, threads)
     facts, broken = _model_facts(models, loaded)
-    encoders = media.encoders()
+    encoders = ffmpeg_build.encoders()
     return Examination(
         versions=versions(),
         devices=tuple(_device_fact(each, models) for each in Device if each is not Device.AUTO),
+        decoders=ffmpeg_build.decoders(),
         encoders=encoders,
         models=facts,
         problems=(*problems, *broken, *_encoder_problems(encoders)),
@@ -126,18 +130,24 @@ def _model_facts(folder: Path, loaded: Models | None) -> tuple[tuple[ModelFact, 
         except StreamFilterError as error:
             problems.append(Problem(what=str(error), remedy=REINSTALL, fatal=True))
             metadata = {}
+        facts.append(_model_fact(path, metadata, running.get(path.resolve())))
+    for path in weights_beside([folder / "any"]):
         facts.append(
-            ModelFact(
-                file=path.name,
-                kind=metadata.get("kind", "unknown"),
-                version=metadata.get("version", "unknown"),
-                licence=metadata.get("licence", "unknown"),
-                bytes=path.stat().st_size,
-                sha256=sha256(path),
-                runs_on=running.get(path.resolve()),
-            )
+            _model_fact(path, {"kind": "weights", "version": "-", "licence": "as the models that use it"}, None)
         )
     return tuple(facts), problems
+
+
+def _model_fact(path: Path, metadata: dict[str, str], provider: str | None) -> ModelFact:
+    return ModelFact(
+        file=path.name,
+        kind=metadata.get("kind", UNKNOWN),
+        version=metadata.get("version", UNKNOWN),
+        licence=metadata.get("licence", UNKNOWN),
+        bytes=path.stat().st_size,
+        sha256=sha256(path),
+        runs_on=provider,
+    )
 
 
 def _encoder_problems(encoders: dict[str, bool]) -> list[Problem]:

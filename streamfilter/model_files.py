@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 
 from streamfilter.errors import ModelError
@@ -26,3 +27,8 @@ def sha256(path: Path) -> str:
     """SHA-256 of a file, as hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def weights_beside(paths: Iterable[Path]) -> list[Path]:
+    """Files with weights that models in these places share; ONNX calls them external data."""
+    return sorted({weights for path in paths for weights in path.parent.glob("*.weights")})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
-from streamfilter import media
+from streamfilter.media import ffmpeg_build
 
 PACKAGES = (
     "streamfilter",
@@ -27,4 +27,4 @@ def versions() -> dict[str, str]:
             found[package] = version(package)
         except PackageNotFoundError:  # of the two builds of ONNX Runtime only one is there
             continue
-    return found | media.versions()
+    return found | ffmpeg_build.versions()

@@ -48,18 +48,26 @@ def show(console: Console, found: Examination) -> None:
         (fact.device, "yes" if fact.usable else "no", fact.detail and one_line(fact.detail)) for fact in found.devices
     ]
     console.print(_table("device", "usable", "why not", rows=devices))
-    encoders = [(name, "yes" if built_in else "no") for name, built_in in found.encoders.items()]
-    console.print(_table("encoder", "built in", rows=encoders))
+    codecs = [("reads", _list(found.decoders)), ("writes", _list(found.encoders))]
+    console.print(_table("FFmpeg", "codecs built in (hardware encoders need the hardware, too)", rows=codecs))
     models = [
-        (model.file, model.kind, model.version, f"{model.bytes / 2**20:.1f}", model.runs_on or "-", model.sha256)
+        (model.file, model.kind, model.version, f"{model.bytes / 2**20:.1f}", _short(model.runs_on), model.sha256[:16])
         for model in found.models
     ]
-    console.print(_table("model", "kind", "version", "MiB", "runs on", "SHA-256", rows=models))
+    console.print(_table("model", "kind", "version", "MiB", "runs on", "SHA-256 begins", rows=models))
     console.print(_table("model", "licence", rows=[(model.file, model.licence) for model in found.models]))
     for problem in found.problems:
         console.print(f"missing: {one_line(problem.what)}; {problem.remedy}", style="red", markup=False, soft_wrap=True)
     if found.ok:
         console.print("ready: streamfilter run would work here")
+
+
+def _short(provider: str | None) -> str:
+    return "-" if provider is None else provider.removesuffix("ExecutionProvider")
+
+
+def _list(built_in: dict[str, bool]) -> str:
+    return " ".join(name for name, there in built_in.items() if there)
 
 
 def _table(*columns: str, rows: Sequence[tuple[str, ...]]) -> Table:
@@ -68,4 +76,5 @@ def _table(*columns: str, rows: Sequence[tuple[str, ...]]) -> Table:
         table.add_column(name, overflow="fold")
     for row in rows:
         table.add_row(*row)
+    table.add_row()
     return table

@@ -13,7 +13,7 @@ from streamfilter.assemble import Models
 from streamfilter.config import FilterConfig, MediaConfig
 from streamfilter.errors import OutputError
 from streamfilter.file_job import Outcome
-from streamfilter.model_files import sha256
+from streamfilter.model_files import sha256, weights_beside
 from streamfilter.report import Record, ReportFile
 
 
@@ -68,6 +68,9 @@ def header(models: Models, config: FilterConfig, media_config: MediaConfig) -> R
                 "provider": model.provider,
             }
             for model in models.onnx
+        ],
+        "weights": [
+            {"file": path.name, "sha256": sha256(path)} for path in weights_beside(model.path for model in models.onnx)
         ],
     }
 
