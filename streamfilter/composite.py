@@ -33,6 +33,7 @@ _SOLID = 0.999
 _OUTSIDE = 0.05
 _NARROW = 0.7
 _FLAT = 1e-8
+_LINEAR_SCALE = 1.6  # up to here bilinear enlargement is as good, at a third of the time
 _RING_CELLS = 9
 
 
@@ -206,6 +207,6 @@ def _narrow(patch: Patch, box: Box, edge: Edge) -> Floats:
 def _render(painted: Image, place: _Place, look: _Look) -> Image:
     """The painted box as it will stand in the window."""
     soft = grain.soften(painted, look.texture, place.scale)
-    flags = cv2.INTER_CUBIC if place.scale > 1 else cv2.INTER_LINEAR
+    flags = cv2.INTER_CUBIC if place.scale > _LINEAR_SCALE else cv2.INTER_LINEAR
     warped = cv2.warpAffine(soft, place.to_window, place.size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
     return grain.add_grain(np.asarray(warped, np.uint8), look.texture.noise, look.age)

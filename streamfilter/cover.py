@@ -63,10 +63,14 @@ def _paint(canvas: Image, box: NDArray[np.float64], strength: np.float32) -> Non
     view = canvas[low[1] : high[1], low[0] : high[0]]
     across = _axis(low[0], high[0], centre[0], half[0])
     down = _axis(low[1], high[1], centre[1], half[1])
-    radius = np.asarray(cv2.pow(down[:, None] + across[None, :], 1 / EXPONENT), np.float32)
-    fill = _surrounding_colour(view, radius)
-    alpha = np.clip((1 + FEATHER - radius) / FEATHER, 0, 1) * strength
-    view[...] = cv2.blendLinear(np.ascontiguousarray(view), fill, 1 - alpha, alpha)
+    reach = (1 + FEATHER) ** EXPONENT
+    part = _within(down, reach), _within(across, reach)
+    if not all(axis.stop for axis in part):
+        return
+    power = down[:, None] + across[None, :]
+    fill = _surrounding_colour(view, power)[part]
+    alpha = np.clip((reach - power[part]) / (reach - 1), 0, 1) * strength
+    view[part] = cv2.blendLinear(np.ascontiguousarray(view[part]), fill, 1 - alpha, alpha)
 
 
 def _oval(box: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -85,22 +89,27 @@ def _window(
 
 
 def _axis(first: int, last: int, centre: float, half: float) -> Floats:
-    """One axis' part of the radius; it stays at most 1 for every pixel that touches the box."""
+    """One axis' part of |x|^e + |y|^e; the sum stays at most 1 for every pixel that touches the box."""
     distance = np.maximum(np.abs(np.arange(first, last) + 0.5 - centre) - 0.5, 0) / half
     return np.asarray(distance**EXPONENT, np.float32)
 
 
-def _surrounding_colour(view: Image, radius: Floats) -> Image:
+def _within(powers: Floats, reach: float) -> slice:
+    found = np.flatnonzero(powers < reach)
+    return slice(int(found[0]), int(found[-1]) + 1) if len(found) else slice(0)
+
+
+def _surrounding_colour(view: Image, power: Floats) -> Image:
     """A field of colour that runs smoothly through the oval, from the pixels around it alone."""
-    outside = np.where(radius > 1, np.uint8(255), np.uint8(0))
+    outside = (power > 1).view(np.uint8) * np.uint8(255)
     visible = np.asarray(cv2.bitwise_and(view, view, mask=outside), np.uint8)
     size = (min(_GRID, view.shape[1]), min(_GRID, view.shape[0]))
     colour = _diffuse(visible, size)
     weight = _diffuse(outside, size) / 255
     if not weight.any():
         return np.full_like(view, GREY)
-    field = (colour / np.maximum(weight, 1e-6)[..., None]).clip(0, 255)
-    return cv2.resize(field, view.shape[1::-1], interpolation=cv2.INTER_LINEAR).astype(np.uint8)
+    field = (colour / np.maximum(weight, 1e-6)[..., None]).clip(0, 255).astype(np.uint8)
+    return np.asarray(cv2.resize(field, view.shape[1::-1], interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 def _diffuse(image: NDArray[np.uint8], size: tuple[int, int]) -> Floats:

@@ -97,7 +97,8 @@ def sample(source: Image, matrix: Floats) -> tuple[Floats, Floats]:
     low = np.clip(np.floor(ends.min(0)) - 1, 0, limit - 1).astype(int)
     high = np.clip(np.ceil(ends.max(0)) + 2, low + 1, limit).astype(int)
     view = source[low[1] : high[1], low[0] : high[0]]
-    small, ratio = _shrink(view, float(np.hypot(inverse[0, 0], inverse[1, 0])) / 1.5)
+    small = _shrink(view, max(1, round(float(np.hypot(inverse[0, 0], inverse[1, 0])) / 1.25)))
+    ratio = view.shape[1] // small.shape[1]
     onto = matrix.copy()
     onto[:, 2] += matrix[:, :2] @ (low + (ratio - 1) / 2)
     onto[:, :2] *= ratio
@@ -116,8 +117,8 @@ def ring(region: Floats, width: int) -> Floats:
 
 def extend(values: Floats, weight: Floats) -> Floats:
     """Fill a (GRID, GRID, 3) field from where `weight` is 1 to everywhere: near values first, smoother farther off."""
-    known = np.asarray(cv2.merge([*cv2.split(values * weight[..., None]), weight]), np.float32)
-    levels = [known]
+    known = cv2.merge([*cv2.split(values * weight[..., None]), weight])
+    levels = [np.asarray(cv2.pyrDown(known), np.float32)]
     while levels[-1].shape[0] > 4:
         levels.append(np.asarray(cv2.pyrDown(levels[-1]), np.float32))
     whole = levels[-1].reshape(-1, 4).sum(0)
@@ -128,15 +129,16 @@ def extend(values: Floats, weight: Floats) -> Floats:
         share = level[..., 3:]
         # Where a quarter of a cell is known, the cell speaks for itself.
         field = field * (1 - np.minimum(1, share * 4)) + level[..., :3] * np.minimum(4, 1 / np.maximum(share, 1e-6))
-    return np.asarray(field, np.float32)
+    return np.asarray(cv2.pyrUp(field), np.float32)
 
 
-def _shrink(view: Image, step: float) -> tuple[Image, NDArray[np.float64]]:
-    """The view with `step` pixels averaged into one, and by how much it shrank exactly, (x, y)."""
-    size = np.array(view.shape[1::-1])
-    wanted = np.maximum(1, np.round(size / max(step, 1.0))).astype(int)
-    small = cv2.resize(view, (int(wanted[0]), int(wanted[1])), interpolation=cv2.INTER_AREA)
-    return np.asarray(small, np.uint8), size / wanted
+def _shrink(view: Image, step: int) -> Image:
+    """The view with `step` x `step` pixels averaged into one; what is left over at the far edges is dropped."""
+    height, width = view.shape[0] // step * step, view.shape[1] // step * step
+    if step == 1 or not height or not width:
+        return view
+    small = cv2.resize(view[:height, :width], (width // step, height // step), interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.uint8)
 
 
 def _within(inverse: Floats, limit: NDArray[np.int64]) -> Floats:

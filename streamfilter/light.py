@@ -22,6 +22,7 @@ LARGEST_LOG_NEAR = 0.5
 """Bounds of what is done to a face, whatever was measured."""
 
 _FLOOR = 4.0
+_CELL_FLOOR = 1.5
 _CELLS = 3
 _SAMPLES = 10
 _RING_CELLS = 7
@@ -129,7 +130,7 @@ def _cells(image: Floats, weight: Floats, inside: Floats) -> Floats:
     cells, of_cells = _middle(blocks)
     trust = np.minimum(1, of_cells / (0.3 * _SAMPLES**2))[:, None]
     mixed = whole + trust * (np.where(np.isfinite(cells), cells, whole) - whole)
-    return np.asarray(mixed.reshape(_CELLS, _CELLS, 3) + _FLOOR, np.float32)
+    return np.asarray(mixed.reshape(_CELLS, _CELLS, 3) + _CELL_FLOOR, np.float32)
 
 
 def _middle(blocks: Floats) -> tuple[Floats, NDArray[np.int64]]:

@@ -47,6 +47,14 @@ def test_a_box_outside_changes_nothing(height, width, seed):
     assert np.array_equal(canvas, before)
 
 
+@pytest.mark.parametrize("box", [(-30, 10, -9, 40), (68, 10, 99, 40), (10, -44, 40, -15), (10, 48, 40, 70)])
+def test_a_box_just_outside_changes_nothing_but_its_soft_edge(box):
+    canvas = picture(40, 60, 9)
+    before = canvas.copy()
+    cover(canvas, box)
+    assert (canvas != before).any(2).mean() < 0.12
+
+
 @pytest.mark.parametrize("broken", [(np.nan, 0, 9, 9), (0, 0, np.inf, 9), "no box", None, (1, 2, 3), ()])
 def test_an_unusable_box_covers_everything(broken):
     canvas = picture(40, 60, 1)
