@@ -71,7 +71,7 @@ class FileSink(Sink):
         self._video.codec_context.flags |= CodecFlags.frame_duration
         self._writer = RgbWriter(pix_fmt, self._info.height, written_colour(self._info))
         if self._info.kind is Kind.VIDEO:
-            self._side = SideTracks(self._info, self._output, config, self.notice)
+            self._side = SideTracks(self._info, self._output, config, self.notices)
         if config.keep_metadata:
             with open_container(self._info.path) as origin:
                 carry_metadata(origin, self._output)

@@ -6,7 +6,7 @@ and holds one packet in memory.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from fractions import Fraction
 
 from av import FFmpegError, Packet
@@ -27,12 +27,11 @@ KEPT_DISPOSITION = Disposition.default | Disposition.forced | Disposition.hearin
 class SideTracks:
     """The tracks beside the picture. Adds its streams at once; `advance` and `finish` mux their packets."""
 
-    def __init__(
-        self, info: SourceInfo, output: OutputContainer, config: MediaConfig, notice: Callable[[str], None]
-    ) -> None:
+    def __init__(self, info: SourceInfo, output: OutputContainer, config: MediaConfig, notices: list[str]) -> None:
         self._output = output
         self._config = config
-        self._notice = notice
+        # A list and no method of the sink: a cycle would keep both files' buffers alive until some later collection.
+        self._notices = notices
         self._input = open_container(info.path)
         self._routes: dict[int, Route] = {}
         for stream in self._input.streams:
@@ -71,6 +70,10 @@ class SideTracks:
                     yield packet
         except FFmpegError:
             self._notice("the sound or the subtitles are damaged; they end early")
+
+    def _notice(self, text: str) -> None:
+        if text not in self._notices:
+            self._notices.append(text)
 
     # --- choosing routes ---------------------------------------------------------------------------------------------
 

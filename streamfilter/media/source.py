@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import Generator, Iterable, Iterator
 from fractions import Fraction
@@ -144,6 +145,8 @@ class FileSource:
         self._decoded.close()
         self._first = None
         self._container.close()
+        # A frame whose side data was read refers to itself (PyAV), and holds the decoder's whole pool of pictures.
+        gc.collect()
 
     def __iter__(self) -> Iterator[Frame]:
         first, self._first = self._first, None
