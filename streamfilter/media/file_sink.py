@@ -13,12 +13,13 @@ from av.codec.context import Flags as CodecFlags
 from streamfilter.config import MediaConfig
 from streamfilter.errors import OutputError
 from streamfilter.media.colour import RgbWriter
+from streamfilter.media.container import open_container, reason
 from streamfilter.media.encoder import add_video, choose_pix_fmt, encoder_name, written_colour
 from streamfilter.media.info import Kind, SourceInfo
 from streamfilter.media.metadata import carry_metadata
 from streamfilter.media.side_tracks import SideTracks
 from streamfilter.media.sink import Sink
-from streamfilter.media.source import Source, open_container, reason
+from streamfilter.media.source import Source
 from streamfilter.media.target import Target
 from streamfilter.structures import SafeFrame
 

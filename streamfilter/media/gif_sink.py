@@ -13,10 +13,11 @@ from av.filter import Graph
 
 from streamfilter.config import MediaConfig
 from streamfilter.errors import OutputError
+from streamfilter.media.container import reason
 from streamfilter.media.gif_file import FOREVER
 from streamfilter.media.info import Kind, SourceInfo
 from streamfilter.media.sink import Sink
-from streamfilter.media.source import Source, reason
+from streamfilter.media.source import Source
 from streamfilter.media.target import Target
 from streamfilter.structures import SafeFrame
 

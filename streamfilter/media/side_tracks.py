@@ -16,10 +16,10 @@ from av.stream import Disposition, Stream
 from av.subtitles.stream import SubtitleStream
 
 from streamfilter.config import Audio, MediaConfig
+from streamfilter.media.container import open_container
 from streamfilter.media.info import SourceInfo
 from streamfilter.media.metadata import track_metadata
 from streamfilter.media.routes import CopyRoute, Route, audio_route, can_copy, text_route
-from streamfilter.media.source import open_container
 
 KEPT_DISPOSITION = Disposition.default | Disposition.forced | Disposition.hearing_impaired | Disposition.visual_impaired
 

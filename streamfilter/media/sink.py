@@ -12,7 +12,7 @@ from typing import Self
 from av import FFmpegError
 
 from streamfilter.errors import OutputError, ProtectionError, StreamFilterError
-from streamfilter.media.source import reason
+from streamfilter.media.container import reason
 from streamfilter.media.target import Target
 from streamfilter.structures import SafeFrame
 

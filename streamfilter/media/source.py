@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import gc
 import logging
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterator
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self, cast
+from typing import Protocol, Self
 
 import av
 from av import FFmpegError, Packet, VideoFrame
-from av.container import InputContainer
-from av.sidedata.sidedata import SideData
-from av.sidedata.sidedata import Type as SideDataType
-from av.stream import Disposition, Stream
-from av.video.stream import VideoStream
+from av.stream import Stream
 
 from streamfilter.errors import DamagedStreamError, InputError
-from streamfilter.media import gif_file
-from streamfilter.media.colour import RgbReader, alpha_of, colour_of
+from streamfilter.media.colour import RgbReader, alpha_of
+from streamfilter.media.container import final_delay, open_container, picture_stream, reason
 from streamfilter.media.damage import Damage
-from streamfilter.media.info import Kind, SourceInfo, TrackInfo
-from streamfilter.media.orientation import UPRIGHT, Orientation
+from streamfilter.media.info import Kind, SourceInfo
+from streamfilter.media.probe import describe, orientation_of, peculiarities
 from streamfilter.media.timeline import Timeline
 from streamfilter.structures import Frame, Image
 
@@ -31,7 +27,6 @@ _log = logging.getLogger(__name__)
 
 DEFAULT_FPS = Fraction(25)
 JUMP_S = 1
-VARIABLE_FROM = Fraction(1, 1000)
 MAX_DEMUX_ERRORS = 64
 NO_PTS_CONTAINERS = ("avi",)
 WHITE = 255
@@ -67,23 +62,6 @@ class Source(Protocol):
         """
 
 
-def reason(error: Exception) -> str:
-    """The short cause that FFmpeg or the system gave."""
-    return str(getattr(error, "strerror", None) or error)
-
-
-def open_container(path: Path) -> InputContainer:
-    """Open a file for demuxing.
-
-    Raises:
-        InputError: FFmpeg knows no format in it.
-    """
-    try:
-        return av.open(str(path), "r", metadata_errors="replace")
-    except (FFmpegError, OSError) as error:
-        raise InputError(f"{path} is no video or picture, or it is damaged or incomplete ({reason(error)})") from error
-
-
 class FileSource:
     """One recorded file. Iterate once; `raise_if_damaged` afterwards says what was lost.
 
@@ -101,7 +79,7 @@ class FileSource:
         self.damage = Damage()
         self.alpha: Image | None = None
         self.last_duration: int | None = None
-        self.final_delay = _final_delay(path) if kind is Kind.GIF else None
+        self.final_delay = final_delay(path) if kind is Kind.GIF else None
         self._container = open_container(path)
         try:
             self._start(kind)
@@ -110,7 +88,9 @@ class FileSource:
             raise
 
     def _start(self, kind: Kind) -> None:
-        self._stream = self._picture_stream()
+        self._stream, others = picture_stream(self._container)
+        if others:
+            self._notice(f"{others} further picture streams are left out: only one can be protected")
         self._stream.thread_type = "AUTO"
         self._packets = 0
         self._end: Fraction | None = None
@@ -121,10 +101,11 @@ class FileSource:
         if first is None:
             raise InputError(f"{self.path} has a picture stream, but no frame of it can be decoded")
         self._first: VideoFrame | None = first
-        self._warn_of(first)
-        self._orientation = _orientation(first)
+        for text in peculiarities(first):
+            self._notice(text)
+        self._orientation = orientation_of(first)
         self._stored = first.width, first.height
-        self.info = self._describe(kind, first)
+        self.info = describe(self._container, self._stream, first, kind)
         self._reader = RgbReader(*self._stored, self.info.colour)
         step = int(1 / (self.info.fps or DEFAULT_FPS) / self.info.time_base)
         self._timeline = Timeline(
@@ -200,6 +181,8 @@ class FileSource:
                 _log.info("%s: a packet could not be decoded: %s", self.path, reason(error))
                 if self._clean:
                     self.damage.undecodable += 1
+                else:
+                    self._notice("what lies before the first key frame could not be decoded")
                 continue
             for frame in frames:
                 if frame.is_corrupt:
@@ -252,82 +235,7 @@ class FileSource:
             return float(missing) if missing > Fraction(1, 2) else 0.0
         return 0.0
 
-    def _warn_of(self, first: VideoFrame) -> None:
-        if first.interlaced_frame:
-            self._notice(
-                "the source is interlaced; its lines are kept as they are, and the output is marked progressive"
-            )
-        if _side_data(first, SideDataType.A53_CC) is not None:
-            self._notice("captions hidden in the picture stream are left out")
-
     def _notice(self, text: str) -> None:
         if text not in self.notices:
             _log.info("%s: %s", self.path, text)
             self.notices.append(text)
-
-    # --- describing --------------------------------------------------------------------------------------------------
-
-    def _picture_stream(self) -> VideoStream:
-        pictures = [s for s in self._container.streams.video if not s.disposition & Disposition.attached_pic]
-        if not pictures:
-            raise InputError(f"{self.path} holds no video stream; give a video, a GIF or a picture")
-        best = self._container.streams.best("video")
-        chosen = next((s for s in pictures if best is not None and s.index == best.index), pictures[0])
-        if len(pictures) > 1:
-            self._notice(f"{len(pictures) - 1} further picture streams are left out: only one can be protected")
-        return chosen
-
-    def _describe(self, kind: Kind, first: VideoFrame) -> SourceInfo:
-        stream, container = self._stream, self._container
-        time_base = stream.time_base or first.time_base
-        if time_base is None:
-            raise InputError(f"{self.path} has no time base; its frames cannot be placed in time")
-        fps = stream.average_rate or stream.guessed_rate
-        duration = container.duration / av.time_base if container.duration else None
-        aspect = stream.sample_aspect_ratio or None
-        width, height = self._orientation.size(first.width, first.height)
-        frames = stream.frames or (round(duration * fps) if duration and fps else None)
-        return SourceInfo(
-            path=self.path,
-            kind=kind,
-            container=container.format.name,
-            codec=stream.codec_context.name,
-            width=width,
-            height=height,
-            time_base=time_base,
-            fps=fps,
-            variable_rate=bool(fps and stream.base_rate and abs(stream.base_rate / fps - 1) > VARIABLE_FROM),
-            frames=frames or None,
-            start_s=float((stream.start_time or 0) * time_base),
-            duration_s=duration,
-            pix_fmt=first.format.name,
-            colour=colour_of(first),
-            sample_aspect_ratio=1 / aspect if aspect and self._orientation.transpose else aspect,
-            rotation=self._orientation.rotation,
-            loop=gif_file.loop_of(self.path) if kind is Kind.GIF else None,
-            has_alpha=len(first.format.components) == 4,
-            tracks=tuple(_track(s) for s in container.streams if s.type in ("audio", "subtitle")),
-        )
-
-
-def _orientation(frame: VideoFrame) -> Orientation:
-    matrix = _side_data(frame, SideDataType.DISPLAYMATRIX)
-    return Orientation.from_matrix(matrix) if matrix else UPRIGHT
-
-
-def _side_data(frame: VideoFrame, kind: SideDataType) -> bytes | None:
-    # A container of objects at run time, a dictionary in the stubs.
-    sides = cast(Iterable[SideData], frame.side_data)
-    return next((bytes(side) for side in sides if side.type is kind), None)
-
-
-def _track(stream: Stream) -> TrackInfo:
-    name = stream.codec_context.name if stream.codec_context else "unknown"
-    return TrackInfo(index=stream.index, kind=stream.type, codec=name, language=stream.language)
-
-
-def _final_delay(path: Path) -> int | None:
-    """The delay of a GIF's last picture, which the muxer must know before the first."""
-    with open_container(path) as container:
-        delays = [packet.duration for packet in container.demux(video=0) if packet.size]
-    return delays[-1] if delays else None
