@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from streamfilter.crop_grid import FINE, GRID, PROTECTED, STEPS, Box, extend, to_grid, total
 from streamfilter.structures import Floats, Image
@@ -51,8 +50,7 @@ def foreign(image: Image, region: Floats, box: Box) -> Floats:
     fine = _colour(np.asarray(cv2.resize(image[box.part], fine_box.size, interpolation=cv2.INTER_AREA), np.uint8))
     skin, beyond = _references(_colour(np.asarray(to_grid(image), np.uint8)), region)
     share = _share(fine, fine_box.enlarge(skin), fine_box.enlarge(beyond))
-    joined = fine_box.enlarge(_joined(_on_grid(share, box), region))
-    taken = cv2.dilate(share * joined, _AROUND)
+    taken = cv2.dilate(share * _joined(share, region, fine_box), _AROUND)
     return np.asarray(cv2.GaussianBlur(taken, (0, 0), 0.8), np.float32)
 
 
@@ -105,24 +103,25 @@ def _distance(a: Floats, b: Floats) -> Floats:
     return np.asarray(np.sqrt(total(np.square(a - b))), np.float32)
 
 
-def _joined(share: Floats, region: Floats) -> Floats:
-    """Which cells a path of foreign ones joins to the outside."""
-    outside = (region < 0.3).astype(np.uint8)
-    searched = np.maximum(_searched(region), outside)
+def _joined(share: Floats, region: Floats, box: Box) -> Floats:
+    """1 for pixels that a path of foreign ones joins to the outside, as far in as is searched."""
+    outside = (box.enlarge(region) < 0.3).astype(np.uint8)
+    searched = (box.enlarge(_searched(region)) > 0.5).astype(np.uint8)
     passable = np.maximum((share > 0.4) * searched, outside)
     reached = outside
-    for _ in range(DEPTH_CELLS):
+    for _ in range(DEPTH_CELLS * box.cell_px):
         reached = np.minimum(cv2.dilate(reached, _AROUND), passable)
     return np.asarray(np.minimum(cv2.dilate(reached, _AROUND), searched), np.float32)
 
 
-def _searched(region: Floats) -> NDArray[np.uint8]:
-    """1 where foreign matter is looked for: deep along the jaw, less deep where the brows are."""
+def _searched(region: Floats) -> Floats:
+    """1 where foreign matter is looked for: deep along the jaw, less deep where the brows and eyes are."""
     solid = (region > PROTECTED).astype(np.uint8)
     deep = cv2.erode(solid, np.ones((2 * DEPTH_CELLS + 1, 2 * DEPTH_CELLS + 1), np.uint8))
     shallow = cv2.erode(solid, _BROWS_KERNEL)
-    half = int(np.flatnonzero(solid.any(1))[:1].sum()) + DEPTH_CELLS * 2
-    return np.asarray(1 - np.vstack([shallow[:half], deep[half:]]), np.uint8)
+    rows = np.flatnonzero(solid.any(1))
+    below_eyes = int(rows[0] + 0.34 * len(rows)) if len(rows) else 0
+    return np.asarray(1 - np.vstack([shallow[:below_eyes], deep[below_eyes:]]), np.float32)
 
 
 def _skin(face: Floats, region: Floats, own_share: Floats) -> Floats:
