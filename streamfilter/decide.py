@@ -13,6 +13,7 @@ import numpy as np
 
 from streamfilter.config import AnonymizeConfig
 from streamfilter.motion import area
+from streamfilter.pose import apart, filled, turn
 from streamfilter.series import Flags, Series
 from streamfilter.structures import Floats
 
@@ -21,9 +22,8 @@ MIN_RUN_S = 0.2
 SLACK = 0.8  # who is generated stays so down to this part of what it takes to begin
 MAX_TURN = 0.8  # see `turn`; about 40 degrees of yaw
 COASTING_TRUST = 0.7  # landmarks count this much where no detector confirms the face
-_JAW_LEFT, _JAW_RIGHT = slice(0, 3), slice(14, 17)
-_BRIDGE = slice(27, 29)
-_EYES_LEFT, _EYES_RIGHT = slice(36, 42), slice(42, 48)
+MIN_FILLED = 0.42  # of the detected box, by the landmarks' extent; `verify` insists on the part that `SLACK` leaves
+MAX_APART = 0.13  # of the box's size, between landmarks and the detector's points; as above
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +64,11 @@ class Decider:
         born = track_id not in self._memory
         memory = self._memory.setdefault(track_id, _Memory())
         good, reason = self._judge(series, memory.good)
-        now_s = float(series.times[series.index])
+        now_s, ahead = float(series.times[series.index]), len(good) > 1
         if not good[0]:
             memory.good = memory.accepted = False
         elif not memory.good:
-            memory.good, memory.since_s = True, -np.inf if born else now_s
+            memory.good, memory.since_s = True, -np.inf if born and not ahead else now_s
         opacity, reason = self._opacity(memory, series, good, reason)
         memory.opacity, memory.time_s = _eased(memory, opacity, now_s, born=born, series=series), now_s
         return Decision(memory.opacity, reason if memory.opacity < 1 else "")
@@ -95,23 +95,34 @@ class Decider:
         memory.accepted = memory.accepted or known_s >= MIN_RUN_S or over
         if not memory.accepted:
             return 0.0, "good for too short a time"
-        rise = (float(times[0]) - memory.since_s) / FADE_S + 0.25
         fall = (end_s - float(times[0])) / FADE_S
-        return float(np.clip(min(rise, fall), 0.0, 1.0)), "fading between cover and face"
+        return float(np.clip(fall, 0.0, 1.0)), "fading between cover and face"
 
 
-_REASONS = ("landmarks uncertain", "too small", "turned away", "detector uncertain")
+_REASONS = (
+    "landmarks uncertain",
+    "too small",
+    "turned away",
+    "landmarks do not fill the detected box",
+    "landmarks contradict the detector",
+    "detector uncertain",
+)
 
 
 def _tests(series: Series, config: AnonymizeConfig, sure_score: float) -> Floats:
-    """Four marks (4, t) for each sample from the due one on: at least 1 passes, `SLACK` is enough to go on."""
+    """A mark for each of `_REASONS` and each sample from the due one on: 1 passes, `SLACK` is enough to go on."""
     due = slice(series.index, None)
-    trust = np.where(series.missed_s[due] > 0, COASTING_TRUST, 1.0)
-    confidence = np.where(series.located[due], series.confidence[due], 0.0) * trust / max(config.min_confidence, 1e-6)
-    size = np.sqrt(area(series.boxes[due])) / max(config.min_face_px, 1e-6)
-    turned = MAX_TURN / np.maximum(turn(series.landmarks[due]), 1e-6)
-    sure = np.full(len(size), _mean_score(series) / max(sure_score, 1e-6))
-    return np.stack([confidence, size, np.where(np.isfinite(turned), turned, 0.0), sure]).astype(np.float32)
+    boxes, landmarks, seen = series.boxes[due], series.landmarks[due], series.missed_s[due] == 0
+    trust = np.where(seen, 1.0, COASTING_TRUST)
+    marks = (
+        np.where(series.located[due], series.confidence[due] * trust, 0.0) / max(config.min_confidence, 1e-6),
+        np.sqrt(area(boxes)) / max(config.min_face_px, 1e-6),
+        MAX_TURN / np.maximum(turn(landmarks), 1e-6),
+        np.where(seen, filled(landmarks, boxes) / MIN_FILLED, 1.0),
+        MAX_APART / np.maximum(np.nan_to_num(apart(landmarks, series.points[due], boxes)), 1e-6),
+        np.full(len(boxes), _mean_score(series) / max(sure_score, 1e-6)),
+    )
+    return np.asarray(np.nan_to_num(np.stack(marks)), np.float32)
 
 
 def _mean_score(series: Series) -> float:
@@ -121,23 +132,11 @@ def _mean_score(series: Series) -> float:
 
 
 def _eased(memory: _Memory, wanted: float, now_s: float, *, born: bool, series: Series) -> float:
-    """No jump down while there are landmarks to go on with; without them the cover is there at once."""
-    if born or wanted > memory.opacity:
+    """No jumps, but to the cover where there are no landmarks to go on with."""
+    step = max(now_s - memory.time_s, 0.0) / FADE_S
+    if born or abs(wanted - memory.opacity) <= step:
         return wanted
+    if wanted > memory.opacity:
+        return memory.opacity + step
     usable = bool(series.located[series.index]) and series.confidence[series.index] > 0
-    step = (now_s - memory.time_s) / FADE_S
-    return max(wanted, memory.opacity - max(step, 0.0)) if usable else wanted
-
-
-def turn(landmarks: Floats) -> Floats:
-    """How far heads are turned sideways, from landmarks (t, 68, 2): 0 towards the camera, 1 and more in profile.
-
-    The root of the nose, seen along the line of the eyes, lies midway between both ends of the jaw in a frontal face.
-    """
-    along = landmarks[:, _EYES_RIGHT].mean(1) - landmarks[:, _EYES_LEFT].mean(1)
-    along = along / np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-6)
-    ends = landmarks[:, _JAW_LEFT].mean(1), landmarks[:, _JAW_RIGHT].mean(1)
-    nose = landmarks[:, _BRIDGE].mean(1)
-    left = ((nose - ends[0]) * along).sum(1)
-    right = ((ends[1] - nose) * along).sum(1)
-    return np.asarray(np.abs(left - right) / np.maximum(np.abs(left + right), 1e-6), np.float32)
+    return memory.opacity - step if usable else wanted

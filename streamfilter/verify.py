@@ -6,12 +6,13 @@ import cv2
 import numpy as np
 
 from streamfilter.align import transform
+from streamfilter.pose import apart
 from streamfilter.structures import FaceCrop, Floats, Image, Patch, Track
 
 SOLID = 0.99  # a mask this high hides: compositing rounds it to 1
-MIN_BOX_SHARE = 0.3  # of the detected box, that brows to chin must fill
+MIN_BOX_SHARE = 0.25  # of the detected box, that brows to chin must fill
 POINT_MASK = 0.5  # the detector's own eyes, nose and mouth must lie this far within the mask
-MAX_APART = 0.16  # of the box's size: mean distance between the detector's five points and the landmarks' own
+MAX_APART = 0.165  # see `pose.apart`
 MIN_CHANGE = 2.0  # grey levels, mean, between the raw and the invented face
 _EDGE_PX = 2
 
@@ -34,12 +35,9 @@ def doubt_about_landmarks(track: Track, image: Image) -> str | None:
 
 
 def _apart(track: Track) -> float:
-    """Mean distance of the eyes, nose and mouth corners as detected and as located, in units of the box's size."""
     if track.landmarks is None or track.points is None or track.missed_s > 0 or not np.isfinite(track.points).all():
         return 0.0
-    located = np.stack([track.landmarks[36:42].mean(0), track.landmarks[42:48].mean(0), *track.landmarks[[30, 48, 54]]])
-    size = float(np.sqrt(np.prod(track.xyxy[2:] - track.xyxy[:2])))
-    return float(np.linalg.norm(located - track.points, axis=1).mean()) / max(size, 1e-6)
+    return float(apart(track.landmarks[None], track.points[None], track.xyxy[None])[0])
 
 
 def doubt_about_patch(patch: Patch, crop: FaceCrop, track: Track) -> str | None:

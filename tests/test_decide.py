@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from streamfilter import probe
 from streamfilter.config import AnonymizeConfig
-from streamfilter.decide import FADE_S, Decider, turn
+from streamfilter.decide import FADE_S, Decider
+from streamfilter.pose import turn
 from streamfilter.series import Series
 from streamfilter.structures import Track
 
@@ -32,8 +33,9 @@ def turned(degrees: float, size: float = 100) -> np.ndarray:
 
 
 def tracks(confidences: list[float], size: float = 100, degrees: float = 0) -> list[Track]:
-    box = np.array([0, 0, size, size], np.float32)
-    return [Track(1, box, landmarks=turned(degrees, size), confidence=c) for c in confidences]
+    points = turned(degrees, size)
+    box = np.concatenate([points.min(0) - [0, 0.1 * size], points.max(0)]).astype(np.float32)
+    return [Track(1, box, landmarks=points, confidence=c) for c in confidences]
 
 
 def run(sequence: list[Track], ahead: int = AHEAD, decider: Decider | None = None) -> list[float]:
@@ -102,7 +104,7 @@ def test_confidence_around_the_threshold_does_not_flicker():
 def test_opacity_stays_in_range_and_never_jumps_up(confidences, ahead):
     opacity = run(tracks(confidences), ahead)
     assert all(0 <= value <= 1 for value in opacity)
-    assert all(later - earlier <= STEP_S / FADE_S + 0.26 for earlier, later in pairwise(opacity))
+    assert all(later - earlier <= STEP_S / FADE_S + 1e-6 for earlier, later in pairwise(opacity))
 
 
 def test_live_decides_from_the_past_alone():
@@ -139,3 +141,10 @@ def test_turn_grows_with_the_angle_both_ways_and_under_roll():
 def test_what_the_detector_doubts_is_not_given_a_face():
     doubtful = [Track(1, t.xyxy, score=0.3, landmarks=t.landmarks, confidence=t.confidence) for t in tracks([0.9] * 9)]
     assert run(doubtful) == [0.0] * 9
+
+
+def test_landmarks_that_do_not_fit_the_detection_are_not_used():
+    for track in tracks([0.9]):
+        beside = [Track(1, track.xyxy, points=track.landmarks[:5] + 40, landmarks=track.landmarks, confidence=0.9)] * 9
+        small = [Track(1, track.xyxy + np.float32([-40, -40, 40, 40]), landmarks=track.landmarks, confidence=0.9)] * 9
+        assert run(beside) == run(small) == [0.0] * 9
