@@ -35,7 +35,7 @@ def scene(index: int = 0, *, width: int = 192, height: int = 144, faces: int = 1
 def write_clip(path: Path, *, frames: int = 12, faces: int = 1, sound: bool = False, width: int = 192) -> Path:
     """A clip of `scene`s, with a silent audio track if wanted."""
     with av.open(str(path), "w") as container:
-        video = container.add_stream("libx264", rate=FPS, options={"preset": "ultrafast", "crf": "12"})
+        video = container.add_stream("libx264", rate=FPS, options={"preset": "ultrafast", "crf": "12", "g": "10"})
         video.width, video.height, video.pix_fmt = width, 144, "yuv420p"
         audio = container.add_stream("aac", rate=48000, layout="mono") if sound else None
         for index in range(frames):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -48,6 +49,13 @@ def test_without_a_terminal_there_is_a_plain_line_now_and_then() -> None:
         "in.mp4: 20 of 40 frames, 2.0 fps, 2 faces, 0:10 left",
     ]
     assert LINE_INTERVAL_S == 5.0
+
+
+def test_long_jobs_report_more_seldom() -> None:
+    lines = shown(terminal=False, expected=20000, frames=7200).splitlines()
+    done = [int(line.split()[1]) for line in lines]
+    assert 40 < len(lines) < 100
+    assert max(after - before for before, after in pairwise(done)) <= 2 * 61
 
 
 def test_an_unknown_length_promises_no_end() -> None:

@@ -60,6 +60,7 @@ class Batch:
             return self._failed(error)
         except KeyboardInterrupt:
             say(self.console, f"the unfinished {job.sink} was removed")
+            self.report.write({"type": "failed", "error": "interrupted"})
             raise
         self.outcomes.append(outcome)
         self.report.write(summary_record(outcome))

@@ -13,6 +13,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from streamfilter.structures import SafeFrame
 
 LINE_INTERVAL_S = 5.0
+MAX_LINE_INTERVAL_S = 60.0
+LINES_SPREAD = 0.1  # of the time that a job has taken: long jobs report more seldom
 BAR_INTERVAL_S = 0.1
 Clock = Callable[[], float]
 
@@ -59,19 +61,20 @@ class Display(Protocol):
 
 
 class Line:
-    """A plain line every `LINE_INTERVAL_S`, for logs and pipes."""
+    """A plain line now and then, for logs and pipes."""
 
     def __init__(self, console: Console, name: str, clock: Clock) -> None:
         self._console = console
         self._name = name
         self._clock = clock
-        self._last = clock()
+        self._start = self._last = clock()
 
     def show(self, meter: Meter) -> None:
         """Print a line if it is time."""
-        if self._clock() - self._last < LINE_INTERVAL_S:
+        now = self._clock()
+        if now - self._last < min(max(LINE_INTERVAL_S, LINES_SPREAD * (now - self._start)), MAX_LINE_INTERVAL_S):
             return
-        self._last = self._clock()
+        self._last = now
         of = "" if meter.expected is None else f" of {meter.expected}"
         self._console.print(f"{self._name}: {meter.done}{of} frames, {meter}", markup=False, highlight=False)
 

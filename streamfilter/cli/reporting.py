@@ -79,7 +79,7 @@ def summary_record(outcome: Outcome) -> Record:
     """The line that closes a source's frames."""
     return {
         "type": "summary",
-        **asdict(outcome.summary),
+        "counts": asdict(outcome.summary),
         "damage": outcome.damage,
         "notices": list(outcome.notices),
         "audio_tracks_kept": outcome.audio_tracks if outcome.audio_kept else 0,

@@ -92,7 +92,9 @@ def run(
             say(console, f"running on {models.detector.model.device} ({models.detector.model.provider})")
         report.write(header(models, config, media_config))
         batch = Batch(console=console, quiet=quiet, guard=wire(models, config), config=media_config, report=report)
-        code = batch.run(plan)
-        if batch.outcomes:
-            report.commit()
+        try:
+            code = batch.run(plan)
+        finally:  # an interrupted run keeps the record of what it finished
+            if batch.outcomes:
+                report.commit()
     context.exit(code)
