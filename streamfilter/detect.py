@@ -20,6 +20,8 @@ STRIDES: Final = (8, 16, 32)
 MULTIPLE: Final = 32
 # Below this long side the network sees nothing; frames are enlarged for it, but no further than this factor.
 MAX_ENLARGE: Final = 2.0
+# A doubtful box this near to a sure one, in parts of the larger side, is no second face.
+ECHO: Final = 0.33
 _CHANNELS: Final = 16
 # exp(8) strides are wider than any frame; a larger exponent could only overflow.
 _MAX_LOG_SIZE: Final = 8.0
@@ -61,6 +63,7 @@ class Detector:
         outputs = self.model(image=tensor)
         found = decode([maps_of(outputs, s) for s in STRIDES], low_threshold=self.config.low_threshold)
         keep = suppress(found.xyxy, found.score, self.config.nms_iou)
+        keep = keep[~echoes(found.xyxy[keep], found.score[keep], self.config.threshold)]
         scale = np.array([image.shape[1] / width, image.shape[0] / height], np.float32)
         return Detections(found.xyxy[keep] * np.tile(scale, 2), found.score[keep], found.landmarks[keep] * scale)
 
@@ -91,7 +94,7 @@ class Lookout:
         if due or not config.again_every:
             return found
         side = second_side(max(image.shape[:2]), config, larger=turn % 2 == 0)
-        return add(found, self.detector(image, long_side_px=side), config.nms_iou)
+        return add(found, self.detector(image, long_side_px=side), config.nms_iou, config.threshold)
 
 
 def second_side(long_side_px: int, config: DetectConfig, *, larger: bool) -> int:
@@ -105,14 +108,13 @@ def second_side(long_side_px: int, config: DetectConfig, *, larger: bool) -> int
     return min(config.again_large_px, max(long_side_px, config.long_side_px * 3 // 2))
 
 
-def add(found: Detections, more: Detections, max_iou: float) -> Detections:
-    """All of `found`, and those of `more` that overlap none of it by more than `max_iou`."""
+def add(found: Detections, more: Detections, max_iou: float, threshold: float) -> Detections:
+    """All of `found`, and those of `more` that overlap none of it by more than `max_iou`; without `echoes`."""
     new = np.array([overlap(box, found.xyxy).max(initial=0.0) <= max_iou for box in more.xyxy], bool)
-    return Detections(
-        np.concatenate([found.xyxy, more.xyxy[new]]),
-        np.concatenate([found.score, more.score[new]]),
-        np.concatenate([found.landmarks, more.landmarks[new]]),
-    )
+    xyxy = np.concatenate([found.xyxy, more.xyxy[new]])
+    score = np.concatenate([found.score, more.score[new]])
+    keep = ~echoes(xyxy, score, threshold)
+    return Detections(xyxy[keep], score[keep], np.concatenate([found.landmarks, more.landmarks[new]])[keep])
 
 
 def scaled_size(height: int, width: int, long_side_px: int) -> tuple[int, int]:
@@ -191,6 +193,19 @@ def suppress(xyxy: Floats, score: Floats, max_iou: float) -> NDArray[np.intp]:
         keep.append(best)
         order = order[overlap(xyxy[best], xyxy[order]) <= max_iou]
     return np.array(keep, np.intp)
+
+
+def echoes(xyxy: Floats, score: Floats, threshold: float) -> NDArray[np.bool_]:
+    """Which doubtful boxes only repeat a sure one at another scale: (n,).
+
+    A doubtful box whose centre lies near that of a sure face is the same face with its hair, or its mouth alone. Somebody
+    else who peeps out behind that face has the centre of the box near its edge, and stays.
+    """
+    centre, side = (xyxy[:, :2] + xyxy[:, 2:]) / 2, (xyxy[:, 2:] - xyxy[:, :2]).max(-1, initial=0)
+    apart = np.linalg.norm(centre[:, None] - centre[None], axis=-1)
+    near = apart <= ECHO * np.maximum(side[:, None], side[None])
+    sure = score >= threshold
+    return np.asarray(~sure & (near & sure[None]).any(1), np.bool_)
 
 
 def overlap(box: Floats, others: Floats) -> Floats:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from training.generator.shape import fit_shape, follow_jaw
-from training.generator.steer import LANDMARKS, SteerWeights, explained, fit_light, fit_steering, load_parts
+from training.generator.steer import COLOURS, LANDMARKS, SteerWeights, explained, fit_light, fit_steering, load_parts, opening_matrix
 
 
 @click.command()
@@ -21,18 +21,22 @@ from training.generator.steer import LANDMARKS, SteerWeights, explained, fit_lig
 @click.argument("checkpoint", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("out", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--jaw", default=0.6, show_default=True, help="Share of its own jaw line that the original keeps.")
-@click.option("--landmarks", "landmark_noise", default=0.15, show_default=True, help="Noise factor of landmarks.")
+@click.option("--landmarks", "landmark_noise", default=0.2, show_default=True, help="Noise factor of landmarks.")
 @click.option("--colours", "colour_noise", default=1.0, show_default=True, help="Noise factor of patch colours.")
-@click.option("--embedding", "embedding_noise", default=0.3, show_default=True, help="Noise factor of the identity.")
+@click.option("--openings", "opening_noise", default=0.01, show_default=True, help="Noise factor of eyes and mouth.")
+@click.option("--embedding", "embedding_noise", default=0.1, show_default=True, help="Noise factor of the identity.")
 def main(
     samples: Path, photos: Path, checkpoint: Path, out: Path,
-    jaw: float, landmark_noise: float, colour_noise: float, embedding_noise: float,
+    jaw: float, landmark_noise: float, colour_noise: float, opening_noise: float,
+    embedding_noise: float,
 ) -> None:  # fmt: skip
     """Fit shape model, light estimate and steering."""
     drawn, real = load_parts(samples), np.load(photos)
     average = torch.load(checkpoint, weights_only=True)["latent_avg"].numpy().astype(np.float64)
     shape = follow_jaw(fit_shape(real["landmarks"].astype(np.float64), real["person"]), jaw)
-    weights = SteerWeights(landmarks=landmark_noise, colours=colour_noise, embedding=embedding_noise)
+    weights = SteerWeights(
+        landmarks=landmark_noise, colours=colour_noise, openings=opening_noise, embedding=embedding_noise
+    )
     steering = fit_steering(drawn, average, weights)
     thumbs = np.concatenate([drawn["thumb"], real["thumb"], real["thumb"][:, :, ::-1]])
     swapped = real["colours"].reshape(-1, 5, 3)[:, [1, 0, 2, 3, 4]].reshape(-1, 15)
@@ -40,7 +44,7 @@ def main(
     report(drawn, average, steering, thumbs, light, light_offset)
     np.savez(
         out, mean=shape.mean, keep=shape.keep, predict=steering.predict, offset=steering.offset, gain=steering.gain,
-        light=light, light_offset=light_offset, average=average,
+        openings=opening_matrix(), light=light, light_offset=light_offset, average=average,
     )  # fmt: skip
 
 
@@ -50,7 +54,7 @@ def report(drawn, average, steering, thumbs, light, light_offset) -> None:  # no
     guess = x @ steering.predict + steering.offset
     landmarks = drawn["landmarks"].reshape(len(x), -1)
     click.echo(f"{len(x)} generated faces: landmarks {explained(landmarks, guess[:, :LANDMARKS]):.3f}, "
-               f"colours {explained(drawn['colours'], guess[:, LANDMARKS:]):.3f} explained")  # fmt: skip
+               f"colours {explained(drawn['colours'], guess[:, LANDMARKS : LANDMARKS + COLOURS]):.3f} explained")  # fmt: skip
     seen = thumbs[: len(x)].reshape(len(x), -1).astype(np.float64) / 127.5 - 1
     click.echo(f"light from the surroundings: {explained(drawn['colours'], seen @ light + light_offset):.3f} explained")
 

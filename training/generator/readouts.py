@@ -2,7 +2,7 @@
 
     python -m training.generator.readouts IR_FOLDER OUT.pt [--samples 420] [--for 10m]
 
-The start is a least-squares readout; gradient steps then refine each rung's readout and its own copy of the last block.
+The start keeps the channels that a least-squares readout needs most; gradient steps then refine the whole rung.
 Targets are cached beside OUT, and a second run goes on from the checkpoint.
 """
 
@@ -17,13 +17,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from training.generator.networks import RUNGS, STYLES, Decoder, load_decoder, load_mapping, psnr, seeded_z
+from training.generator.networks import HIDDEN, RUNGS, STYLES, Decoder, load_decoder, load_mapping, psnr, seeded_z
 from training.limits import parse_duration
 
 PSI = 0.85
 HELD_OUT = 10
-RATE = 1e-3
-BLOCK_RATE = 1e-4
+RATE = 3e-4
+EMA = 0.98
 
 
 def forward_haar(image: Tensor) -> Tensor:
@@ -58,22 +58,54 @@ def target_at(pictures: np.ndarray, index: int, side: int) -> Tensor:
 
 
 @torch.no_grad()
-def fit_linear(decoder: Decoder, latents: Tensor, pictures: np.ndarray, ridge: float = 1e-3) -> None:
-    """Least squares of each rung's 1x1 convolution on all pixels of the samples, on features of unit variance."""
+def cache_features(decoder: Decoder, latents: Tensor) -> dict[int, Tensor]:
+    """Features of block `last - 1` of every rung, float16: the frozen trunk is run only once per sample."""
+    levels = {last: [] for last in RUNGS.values()}
+    for i in range(len(latents)):
+        pyramid = decoder.pyramid(latents[i : i + 1], max(levels) - 1)
+        for last, found in levels.items():
+            found.append(pyramid[last - 1].half())
+    return {last: torch.cat(found) for last, found in levels.items()}
+
+
+def styles(latents: Tensor, last: int) -> tuple[Tensor, Tensor, Tensor]:
+    """The three styles that a rung takes."""
+    return latents[:, 3 * last + 1], latents[:, 3 * last + 2], latents[:, 3 * last + 3]
+
+
+@torch.no_grad()
+def start_rungs(decoder: Decoder, latents: Tensor, features: dict[int, Tensor], pictures: np.ndarray) -> None:
+    """Keep those channels of the block's second half that a least-squares readout needs most, then fit their readout."""
     for side, last in RUNGS.items():
-        rung = decoder.rungs[str(side)]
-        some = decoder.features(latents[:8], last)
-        rung.scale.copy_(1 / some.std((0, 2, 3), keepdim=True).clamp_min(1e-3))
-        gram, cross = 0.0, 0.0
-        for i in range(len(latents)):
-            x = (decoder.features(latents[i : i + 1], last) * rung.scale)[0].flatten(1)
-            x = torch.cat((x, torch.ones(1, x.shape[1])))
-            y = forward_haar(target_at(pictures, i, side))[0].flatten(1)
-            gram, cross = gram + (x @ x.T).double(), cross + (x @ y.T).double()
-        gram += ridge * gram.diagonal().mean() * torch.eye(len(gram), dtype=torch.float64)
-        solution = torch.linalg.solve(gram, cross).float()
-        rung.linear.weight.copy_(solution[:-1].T[:, :, None, None])
-        rung.linear.bias.copy_(solution[-1])
+        rung, full = decoder.rungs[str(side)], decoder.blocks[last].conv2.conv
+        wide, scale = _solve(decoder, side, latents, features[last], pictures, full.weight, full.bias)
+        keep = wide[:-1].square().sum(1).topk(HIDDEN[last]).indices
+        # LeakyReLU commutes with positive factors, so the scale that gives unit variance goes into the convolution.
+        weight, bias = full.weight[keep] / scale[keep, None, None, None], full.bias[keep] / scale[keep]
+        rung.conv2.conv.weight.copy_(weight)
+        rung.conv2.conv.bias.copy_(bias)
+        narrow, scale = _solve(decoder, side, latents, features[last], pictures, weight, bias)
+        rung.linear.weight.copy_((narrow[:-1] / scale[:, None]).T[:, :, None, None])
+        rung.linear.bias.copy_(narrow[-1])
+
+
+def _solve(
+    decoder: Decoder, side: int, latents: Tensor, features: Tensor, pictures: np.ndarray, weight: Tensor, bias: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Least squares (C + 1, 12) from the second half's features to the Haar bands, and the features' scale (C,)."""
+    rung, last = decoder.rungs[str(side)], RUNGS[side]
+    gram, cross, scale = 0.0, 0.0, None
+    for i in range(len(latents)):
+        style1, style2, _ = styles(latents[i : i + 1], last)
+        x = rung.before(features[i : i + 1].float(), style1)
+        x = rung.conv2.depthwise(x * rung.conv2.modulation(style2)[:, :, None, None])
+        x = F.leaky_relu(F.conv2d(x, weight, bias), 0.2)[0].flatten(1)
+        scale = x.std(1).clamp_min(1e-3) if scale is None else scale
+        x = torch.cat((x / scale[:, None], torch.ones(1, x.shape[1])))
+        y = forward_haar(target_at(pictures, i, side))[0].flatten(1)
+        gram, cross = gram + (x @ x.T).double(), cross + (x @ y.T).double()
+    gram += 1e-3 * gram.diagonal().mean() * torch.eye(len(gram), dtype=torch.float64)
+    return torch.linalg.solve(gram, cross).float(), scale
 
 
 def picture_loss(out: Tensor, target: Tensor) -> Tensor:
@@ -82,35 +114,34 @@ def picture_loss(out: Tensor, target: Tensor) -> Tensor:
     return F.l1_loss(out, target) + 2 * detail.abs().mean()
 
 
-def refine(decoder: Decoder, latents: Tensor, pictures: np.ndarray, seconds: float, seed: int) -> None:
-    """Gradient steps on the rungs until the time is up; the trunk below them stays frozen."""
-    decoder.rungs.requires_grad_(True)
-    names = [name for name, _ in decoder.rungs.named_parameters()]
-    blocks = [p for name, p in zip(names, decoder.rungs.parameters(), strict=True) if ".block." in name]
-    rest = [p for name, p in zip(names, decoder.rungs.parameters(), strict=True) if ".block." not in name]
-    rates = (BLOCK_RATE, RATE)
-    optimizer = torch.optim.Adam([{"params": blocks}, {"params": rest}], betas=(0.9, 0.99))
-    rng, step, start = np.random.default_rng(seed), 0, time.monotonic()
+def refine(
+    decoder: Decoder, latents: Tensor, features: dict[int, Tensor], pictures: np.ndarray, seconds: float, seed: int
+) -> None:
+    """Gradient steps on the rungs until the time is up, averaged (EMA); the trunk below them stays frozen."""
+    parameters = list(decoder.rungs.requires_grad_(True).parameters())
+    optimizer = torch.optim.Adam(parameters, betas=(0.9, 0.99))
+    average = [parameter.detach().clone() for parameter in parameters]
+    rng, step, start, recent = np.random.default_rng(seed), 0, time.monotonic(), dict.fromkeys(RUNGS, 0.0)
     while (spent := time.monotonic() - start) < seconds:
-        for group, rate in zip(optimizer.param_groups, rates, strict=True):
-            group["lr"] = rate * min(1.0, (step + 1) / 50) * max(0.02, 1 - spent / seconds)
+        for group in optimizer.param_groups:
+            group["lr"] = RATE * min(1.0, (step + 1) / 50) * max(0.02, 1 - spent / seconds)
         i = int(rng.integers(len(latents)))
-        latent = latents[i : i + 1]
-        with torch.no_grad():
-            levels = decoder.pyramid(latent, max(RUNGS.values()) - 1)
-        losses = [
-            picture_loss(decoder.rung(levels[last - 1], latent, side), target_at(pictures, i, side))
-            for side, last in RUNGS.items()
-        ]
         optimizer.zero_grad()
-        sum(losses).backward()
-        torch.nn.utils.clip_grad_norm_(decoder.rungs.parameters(), 1.0)
+        for side, last in RUNGS.items():
+            x = features[last][i : i + 1].float()
+            out = decoder.rungs[str(side)](x, *styles(latents[i : i + 1], last))
+            loss = picture_loss(out, target_at(pictures, i, side))
+            loss.backward()
+            recent[side] += (loss.item() - recent[side]) * max(0.01, 1 / (step + 1))
         optimizer.step()
         step += 1
+        torch._foreach_lerp_(average, parameters, 1 - min(EMA, step / (step + 10)))
         if step % 50 == 0:
-            values = " ".join(f"{side}: {loss.item():.4f}" for side, loss in zip(RUNGS, losses, strict=True))
+            values = " ".join(f"{side}: {loss:.4f}" for side, loss in recent.items())
             click.echo(f"step {step}  loss {values}  {seconds - spent:.0f} s left")
     decoder.requires_grad_(False)
+    for parameter, value in zip(parameters, average, strict=True):
+        parameter.copy_(value)
 
 
 @torch.no_grad()
@@ -138,22 +169,25 @@ def save(path: Path, decoder: Decoder, ir: Path, average: Tensor, measured: dict
 def main(ir: Path, out: Path, samples: int, duration: str) -> None:
     """Write a decoder checkpoint with trained rungs."""
     mapping, decoder = load_mapping(ir), load_decoder(ir)
+    noisy = load_decoder(ir)
+    decoder.drop_noise()
     average = mapping(seeded_z(20000, 1)).mean(0)
     w = average + PSI * (mapping(seeded_z(4000, 7))[:samples] - average)
     latents = w[:, None].expand(-1, STYLES, -1)
-    pictures = targets(decoder, latents, out.with_suffix(".targets.npy"))[:samples]
+    pictures = targets(noisy, latents, out.with_suffix(".targets.npy"))[:samples]
     train, test = slice(HELD_OUT, None), slice(0, HELD_OUT)
     measured = {}
     if out.exists():
         state = torch.load(out, weights_only=True)
         decoder.load_state_dict(state["decoder"])
         measured = state["psnr"]
-    else:
-        fit_linear(decoder, latents[train][:50], pictures[train])
+    features = cache_features(decoder, latents[train])
+    if not out.exists():
+        start_rungs(decoder, latents[train][:60], features, pictures[train])
         measured["least squares"] = measure(decoder, latents[test], pictures[test])
         save(out, decoder, ir, average, measured)
     click.echo(f"held-out PSNR in dB: {measured}")
-    refine(decoder, latents[train], pictures[train], parse_duration(duration), seed=len(measured))
+    refine(decoder, latents[train], features, pictures[train], parse_duration(duration), seed=len(measured))
     measured[f"run {len(measured)}, {duration}"] = measure(decoder, latents[test], pictures[test])
     click.echo(f"held-out PSNR in dB: {measured}")
     save(out, decoder, ir, average, measured)

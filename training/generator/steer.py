@@ -1,7 +1,8 @@
 """Pose, expression and light in closed form: one matrix product per face (a MAP estimate).
 
 Observations y of a generated face are nearly linear in its latents x (three groups of W+, 3 * 512 numbers):
-y = A' x + c + noise, where y = [landmarks, patch colours, identity embedding]. For an identity x_id and a target t
+y = A' x + c + noise, where y = [landmarks, patch colours, openings of eyes and mouth, identity embedding]. For an identity
+x_id and a target t
 
     K = S A (A' S A + R)^-1,      x = x_id + K (t - y(x_id))
 
@@ -20,12 +21,15 @@ from numpy.typing import NDArray
 from training.generator.sample import THUMB
 
 Array = NDArray[np.float64]
-LANDMARKS, COLOURS = 136, 15
+LANDMARKS, COLOURS, OPENINGS = 136, 15, 3
+STEERED = LANDMARKS + COLOURS + OPENINGS
+# Lower and upper points of the left eye, the right eye and the inner lips in dlib's scheme.
+LIDS = (((41, 40), (37, 38)), ((47, 46), (43, 44)), ((66,), (62,)))
 
 
 @dataclass(frozen=True)
 class Steering:
-    """`predict` (1536, 151) and `offset` (151,): latents -> [landmarks, colours]; `gain` (1536, 151): K."""
+    """`predict` (1536, 154) and `offset` (154,): latents -> [landmarks, colours, openings]; `gain` (1536, 154): K."""
 
     predict: Array
     offset: Array
@@ -36,10 +40,20 @@ class Steering:
 class SteerWeights:
     """Trust in each kind of observation: a factor on its residual variance (smaller: followed more closely)."""
 
-    landmarks: float = 0.15
+    landmarks: float = 0.2
     colours: float = 1.0
-    embedding: float = 0.3
+    openings: float = 0.01
+    embedding: float = 0.1
     ridge: float = 30.0
+
+
+def opening_matrix() -> Array:
+    """(136, 3): flattened landmarks -> how far each eye and the mouth are open, in crop sides."""
+    matrix = np.zeros((LANDMARKS, OPENINGS))
+    for column, (lower, upper) in enumerate(LIDS):
+        matrix[[2 * point + 1 for point in lower], column] = 1 / len(lower)
+        matrix[[2 * point + 1 for point in upper], column] = -1 / len(upper)
+    return matrix
 
 
 def load_parts(folder: Path) -> dict[str, NDArray[np.generic]]:
@@ -59,21 +73,21 @@ def ridge(x: Array, y: Array, strength: float) -> tuple[Array, Array]:
 def fit_steering(samples: dict[str, NDArray[np.generic]], average: Array, weights: SteerWeights) -> Steering:
     """Fit A and K on samples of `sample`; `average` (512,) is the latent mean."""
     x = (samples["groups"].astype(np.float64) - average).reshape(len(samples["groups"]), -1)
+    landmarks = samples["landmarks"].reshape(len(x), -1)
     y = np.concatenate(
-        [samples["landmarks"].reshape(len(x), -1), samples["colours"], samples["embedding"]], 1
+        [landmarks, samples["colours"], landmarks @ opening_matrix(), samples["embedding"]], 1
     ).astype(np.float64)
     A, offset = ridge(x, y, weights.ridge)
     residual = (y - x @ A - offset).var(0)
     kinds = np.repeat(
-        [weights.landmarks, weights.colours, weights.embedding],
-        [LANDMARKS, COLOURS, y.shape[1] - LANDMARKS - COLOURS],
+        [weights.landmarks, weights.colours, weights.openings, weights.embedding],
+        [LANDMARKS, COLOURS, OPENINGS, y.shape[1] - STEERED],
     )
     S = _group_covariance(x)
     SA = S @ A
     K = SA @ np.linalg.inv(A.T @ SA + np.diag(residual * kinds))
-    steered = LANDMARKS + COLOURS
     # The embedding's difference is zero by construction, so its columns of K are not needed at run time.
-    return Steering(A[:, :steered], offset[:steered], K[:, :steered])
+    return Steering(A[:, :STEERED], offset[:STEERED], K[:, :STEERED])
 
 
 def _group_covariance(x: Array) -> Array:

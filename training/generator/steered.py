@@ -18,10 +18,11 @@ FIRST_SLOTS = [group.start for group in GROUPS]
 class Controller(nn.Module):
     """Landmarks, light and identity -> W+ latent, in closed form.
 
-    target = [mean + P (L - mean) + (I - P) (L_id - mean), light(surroundings)];  latent = identity + K (target - y(identity))
+    target = [mean + P (L - mean) + (I - P) (L_id - mean), light(surroundings), openings(L)]
+    latent = identity + K (target - y(identity))
     """
 
-    NAMES = ("mean", "keep", "predict", "offset", "gain", "light", "light_offset", "average")
+    NAMES = ("mean", "keep", "predict", "offset", "gain", "openings", "light", "light_offset", "average")
 
     def __init__(self, values: dict[str, np.ndarray]) -> None:
         super().__init__()
@@ -40,7 +41,7 @@ class Controller(nn.Module):
         seen = landmarks.flatten(1)
         shape = self.mean + (seen - self.mean) @ self.keep.T
         shape = shape + (own[:, :136] - self.mean) - (own[:, :136] - self.mean) @ self.keep.T
-        target = torch.cat((shape, self.colours(surroundings)), 1)
+        target = torch.cat((shape, self.colours(surroundings), seen @ self.openings), 1)
         shift = (target - own) @ self.gain.T
         return identity + spread(shift.reshape(-1, 3, 512))
 
@@ -54,7 +55,7 @@ class Anonymizer(nn.Module):
 
     def forward(self, surroundings: Tensor, landmarks: Tensor, identity: Tensor) -> Tensor:
         """Face (N, 3, S, S) in [-1, 1]."""
-        return self.decoder(self.controller(surroundings, landmarks, identity), self.side).clamp(-1, 1)
+        return self.decoder.face_only(self.controller(surroundings, landmarks, identity), self.side).clamp(-1, 1)
 
 
 def load_controller(path: Path) -> Controller:

@@ -1,4 +1,4 @@
-"""The vetted part of the latent space: no glasses, hats, children or fringes among the invented people.
+"""The vetted part of the latent space: no glasses, hats, children, fringes or beards among the invented people.
 
 `vetting.json` lists which of several hundred seeded faces show each of them (labelled by eye, in rounds). Each becomes a
 linear score on w, and an identity whose score is too high is moved back by the shift that is smallest in the metric of the latents themselves.
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from training.generator.networks import STYLES, Mapping, seeded_z
 
 LABELS = Path(__file__).with_name("vetting.json")
-ATTRIBUTES = ("glasses", "hat", "child", "fringe")
+ATTRIBUTES = ("glasses", "hat", "child", "fringe", "beard")
 PSI = 0.8
 SHRINK = 5.0
 LIMIT = 0.0
@@ -28,7 +28,7 @@ def covariance(mapping: Mapping, average: Tensor, count: int = 20000) -> Tensor:
 
 
 def fit(values: Tensor, has: dict[str, Tensor], sigma: Tensor) -> tuple[Tensor, Tensor]:
-    """Scores (512, 4) and limits (4,): w shows attribute k where `(w - average) @ scores[:, k] > limits[k]`.
+    """Scores (512, 5) and limits (5,): w shows attribute k where `(w - average) @ scores[:, k] > limits[k]`.
 
     Linear discriminant with the covariance of the latents; the limit is `LIMIT` of the way between the means of the faces
     without the attribute and those with it.
@@ -45,7 +45,7 @@ def fit(values: Tensor, has: dict[str, Tensor], sigma: Tensor) -> tuple[Tensor, 
 
 
 def way_back(scores: Tensor, sigma: Tensor) -> Tensor:
-    """The smallest shifts, in the metric of the latents, that lower each score by one: (512, 4)."""
+    """The smallest shifts, in the metric of the latents, that lower each score by one: (512, 5)."""
     return sigma @ scores @ torch.linalg.inv(scores.T @ sigma @ scores)
 
 
