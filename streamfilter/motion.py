@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 
 from streamfilter.structures import Floats
 
+MAX_GROWTH = 1.15  # between two frames, in length
 ACCELERATION = 4.0  # face sizes per s^2: what a head that starts or stops may do
 MEASUREMENT = 0.04  # face sizes: how far a detector's box jitters
 START_SPEED = 1.5  # face sizes per s: what a face may do when it is first seen
-DECAY_S = 0.35  # the speed of a lost face is trusted for about this long
+DECAY_S = 0.35  # the speed of a lost face is trusted for about this long ...
+MAX_TRAVEL = 0.8  # ... and carries it no farther than this many sizes
 
 
 class Motion:
@@ -25,7 +27,7 @@ class Motion:
     def __init__(self, box: Floats) -> None:
         self._state = _centre_size(box)
         self._speed = np.zeros(4)
-        self._seen = box.astype(np.float64)
+        self._remember(box)
         self._p = (MEASUREMENT**2, 0.0, START_SPEED**2)
 
     @property
@@ -33,17 +35,15 @@ class Motion:
         """Where the face is expected now, xyxy."""
         return _xyxy(self._state)
 
-    @property
-    def size(self) -> float:
-        """Geometric mean of width and height, px."""
-        return math.sqrt(max(float(self._state[2] * self._state[3]), 1.0))
-
     def advance(self, step_s: float, *, coasting: bool) -> None:
-        """Predict `step_s` ahead; a coasting face slows down."""
+        """Predict `step_s` ahead; a coasting face keeps its size, slows down, and does not go far."""
         if coasting:
             self._speed *= math.exp(-step_s / DECAY_S)
+            self._speed[2:] = 0.0
         self._state = self._state + self._speed * step_s
-        self._state[2:] = np.maximum(self._state[2:], 1.0)
+        self._state[2:] = np.clip(self._state[2:], self._size / MAX_GROWTH, self._size * MAX_GROWTH)
+        reach = MAX_TRAVEL * self._size.max()
+        self._state[:2] = np.clip(self._state[:2], self._centre - reach, self._centre + reach)
         p00, p01, p11 = self._p
         noise = ACCELERATION**2
         self._p = (
@@ -61,14 +61,19 @@ class Motion:
         self._state = self._state + gain * error
         self._speed = self._speed + gain_speed * error
         self._p = ((1 - gain) * p00, (1 - gain) * p01, p11 - gain_speed * p01)
+        self._remember(box)
+
+    def _remember(self, box: Floats) -> None:
         self._seen = box.astype(np.float64)
+        self._centre, self._size = np.split(_centre_size(box), 2)
+        self._size = np.maximum(self._size, 1.0)
 
     def uncertain_box(self, missed_s: float, growth_per_s: float) -> Floats:
         """Where a face lost for `missed_s` may be: all from where it was seen to where it was heading, grown."""
         expected = _xyxy(self._state).astype(np.float64)
         low = np.minimum(self._seen[:2], expected[:2])
         high = np.maximum(self._seen[2:], expected[2:])
-        margin = self.size * growth_per_s * missed_s / 2
+        margin = float(np.sqrt(self._size.prod())) * growth_per_s * missed_s / 2
         return np.concatenate([low - margin, high + margin]).astype(np.float32)
 
 
