@@ -24,6 +24,7 @@ from streamfilter.structures import Detections, FaceCrop, Image, Patch
 from tests.scenes import FlatAnonymizer, FlatModels, write_clip
 
 Run = Callable[..., Result]
+ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture
@@ -295,6 +296,21 @@ def test_a_device_is_never_replaced_by_the_target(run: Run, clip: Path) -> None:
     assert not Path(os.devnull).is_file()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no limits on file sizes")
+def test_a_full_target_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
+    write_clip(tmp_path / "in.mp4", frames=30)
+    limited = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192))"
+    code = f"{limited}; from streamfilter.cli import main; from tests.scenes import FlatModels; main(obj=FlatModels())"
+    places = [str(tmp_path / name) for name in ("in.mp4", "out.mp4")]
+    command = [sys.executable, "-c", code, "run", *places, "--crf", "0", "--quiet"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert len(done.stderr.splitlines()) == 1
+    assert "out.mp4" in done.stderr
+    assert names(tmp_path) == {"in.mp4"}
+
+
 def test_a_damaged_stream_is_written_as_far_as_it_goes_and_said(run: Run, clip: Path, tmp_path: Path) -> None:
     data = bytearray(write_clip(tmp_path / "in.mkv", frames=60).read_bytes())
     middle = len(data) // 2
@@ -397,8 +413,7 @@ def test_a_signal_ends_the_process_cleanly(tmp_path: Path, number: signal.Signal
     write_clip(tmp_path / "in.mp4", frames=1500)
     code = "import sys; from streamfilter.cli import main; from tests.scenes import FlatModels; main(obj=FlatModels())"
     command = [sys.executable, "-c", code, "run", str(tmp_path / "in.mp4"), str(tmp_path / "out.mp4"), "-v"]
-    root = Path(__file__).parent.parent
-    with subprocess.Popen(command, cwd=root, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
         while not any(path.name.startswith(".out") for path in tmp_path.iterdir()):
             assert process.poll() is None
         process.send_signal(number)
