@@ -12,6 +12,7 @@ from fractions import Fraction
 from av import FFmpegError, Packet
 from av.audio.stream import AudioStream
 from av.container import OutputContainer
+from av.error import ArgumentError, InvalidDataError
 from av.stream import Disposition, Stream
 from av.subtitles.stream import SubtitleStream
 
@@ -57,7 +58,11 @@ class SideTracks:
         self._input.close()
 
     def _mux(self, packet: Packet[Stream]) -> None:
-        self._output.mux(self._routes[packet.stream.index](packet))
+        try:
+            self._output.mux(self._routes[packet.stream.index](packet))
+        except (ArgumentError, InvalidDataError):
+            # The muxer refuses what cannot be: a damaged packet must not cost the picture.
+            self._notice("damaged packets of the sound or the subtitles were left out")
         self._waiting = next(self._packets, None)
 
     def _demux(self) -> Generator[Packet[Stream]]:
@@ -70,6 +75,9 @@ class SideTracks:
                     yield packet
         except FFmpegError:
             self._notice("the sound or the subtitles are damaged; they end early")
+        except IndexError:
+            # PyAV, at the end of a file in which a stream began that was not there at the beginning.
+            self._notice("a stream that begins on the way is left out")
 
     def _notice(self, text: str) -> None:
         if text not in self._notices:

@@ -28,6 +28,8 @@ _log = logging.getLogger(__name__)
 DEFAULT_FPS = Fraction(25)
 JUMP_S = 1
 MAX_DEMUX_ERRORS = 64
+# What these say of their length they wrote down; others only guess it from the file's end.
+TELL_DURATION = ("matroska,webm", "flv")
 NO_PTS_CONTAINERS = ("avi",)
 WHITE = 255
 
@@ -198,6 +200,10 @@ class FileSource:
             try:
                 yield from self._container.demux()
                 finished = True
+            except IndexError:
+                # PyAV, at the end of a file in which a stream began that was not there at the beginning.
+                self._notice("a stream that begins on the way is left out")
+                finished = True
             except FFmpegError as error:
                 _log.info("%s: %s", self.path, reason(error))
                 errors += 1
@@ -230,7 +236,7 @@ class FileSource:
             promised = ((stream.start_time or 0) + stream.duration) * self.info.time_base
             missing = promised - self._end
             return float(missing) if missing > 2 * self._step * self.info.time_base else 0.0
-        if "matroska" in name and self._container.duration and self._latest is not None:
+        if name in TELL_DURATION and self._container.duration and self._latest is not None:
             missing = Fraction(self._container.duration, av.time_base) - self._latest
             return float(missing) if missing > Fraction(1, 2) else 0.0
         return 0.0
