@@ -47,11 +47,18 @@ def unwatched(frames: int | None) -> AbstractContextManager[See]:
 
 
 def filter_file(
-    source_path: Path, sink_path: Path, guard: Guard, config: MediaConfig, *, watch: Watch = unwatched
+    source_path: Path,
+    sink_path: Path,
+    guard: Guard,
+    config: MediaConfig,
+    *,
+    watch: Watch = unwatched,
+    times: StageTimes | None = None,
 ) -> Outcome:
     """Read, protect and write one file.
 
     A source that is damaged on the way is no error: what could be decoded is written, and the outcome tells the rest.
+    The guard's memory should be fresh (`reset`); its times go on, and so do `times` of reading and writing if given.
 
     Raises:
         InputError: The source cannot be used.
@@ -59,7 +66,7 @@ def filter_file(
         ConfigError: The codec or its settings do not fit the target.
     """
     started = time.perf_counter()
-    tally, times = Tally(), StageTimes()
+    tally, times = Tally(), times or StageTimes()
     with (
         media.open_source(source_path) as source,
         media.open_sink(sink_path, source, config) as sink,

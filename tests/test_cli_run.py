@@ -115,6 +115,10 @@ def test_many_sources_go_into_a_folder(run: Run, tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert names(tmp_path / "safe") == {"a.mp4", "b.mp4"}
     assert "2 sources done: 7 frames" in result.stderr
+    calls = {
+        line.split()[0]: line.split()[1] for line in result.stderr.splitlines() if line.endswith(tuple("0123456789"))
+    }
+    assert calls["write"] == calls["detect"] == "7"
 
 
 def test_a_folder_is_mirrored(run: Run, tmp_path: Path) -> None:

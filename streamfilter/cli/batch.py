@@ -14,13 +14,14 @@ from streamfilter.cli.console import say, say_error
 from streamfilter.cli.exits import Exit, exit_code, one_line, severest
 from streamfilter.cli.progress import progress
 from streamfilter.cli.reporting import AnyReport, summary_record
-from streamfilter.cli.summary import job_lines, short_line, times_table, total_line
+from streamfilter.cli.summary import job_lines, short_line, skipped_line, times_table, total_line
 from streamfilter.config import MediaConfig
 from streamfilter.errors import StreamFilterError
 from streamfilter.file_job import Outcome, See, filter_file
 from streamfilter.guard import Guard
 from streamfilter.report import frame_record
 from streamfilter.structures import SafeFrame
+from streamfilter.timing import StageTimes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +33,7 @@ class Batch:
     guard: Guard
     config: MediaConfig
     report: AnyReport
+    times: StageTimes = field(default_factory=StageTimes)
     outcomes: list[Outcome] = field(default_factory=list)
 
     def run(self, plan: media.Plan) -> Exit:
@@ -41,7 +43,7 @@ class Batch:
             if len(codes) > 1:
                 say(self.console, total_line(self.outcomes, failed=len(codes) - len(self.outcomes)))
             if plan.skipped:
-                say(self.console, f"not media by their names, left out: {', '.join(map(str, plan.skipped))}")
+                say(self.console, skipped_line(plan.skipped))
             self.console.print(times_table(self.outcomes[-1].times))
         return severest(codes)
 
@@ -55,7 +57,8 @@ class Batch:
         self.guard.reset()
         self.report.write({"type": "source", "source": str(job.source), "sink": str(job.sink)})
         try:
-            outcome = filter_file(job.source, job.sink, self.guard, self.config, watch=partial(self._watch, job))
+            watch = partial(self._watch, job)
+            outcome = filter_file(job.source, job.sink, self.guard, self.config, watch=watch, times=self.times)
         except StreamFilterError as error:
             return self._failed(error)
         except KeyboardInterrupt:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.table import Table
 
@@ -10,6 +11,7 @@ from streamfilter.cli.progress import clock_time
 from streamfilter.file_job import Outcome
 from streamfilter.report import Summary
 
+SKIPPED_NAMED = 5
 VOICE = "a voice identifies too: --audio drop leaves it out"
 
 
@@ -69,6 +71,13 @@ def total_line(outcomes: Sequence[Outcome], failed: int) -> str:
     done = sum((outcome.summary for outcome in outcomes), Summary())
     line = f"{plural(len(outcomes), 'source')} done: {plural(done.frames, 'frame')}, {face_line(done)}"
     return f"{line}; {plural(failed, 'source')} failed" if failed else line
+
+
+def skipped_line(skipped: Sequence[Path]) -> str:
+    """Files of a folder that were left out, the first few by name."""
+    named = ", ".join(str(path) for path in skipped[:SKIPPED_NAMED])
+    more = f" and {len(skipped) - SKIPPED_NAMED:,} more" if len(skipped) > SKIPPED_NAMED else ""
+    return f"left out, no media by name: {named}{more}"
 
 
 def times_table(times: dict[str, dict[str, float]]) -> Table:
