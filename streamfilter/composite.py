@@ -76,6 +76,7 @@ class Compositor:
 
     def __init__(self) -> None:
         self._looks: dict[int, _Look] = {}
+        self._shares: dict[int, Floats] = {}
 
     def blend(self, canvas: Image, source: Image, patch: Patch, opacity: float = 1.0) -> None:
         """Paint `patch` into `canvas`, in place; `source`, the raw frame, only tells how its surroundings look.
@@ -89,8 +90,8 @@ class Compositor:
         if place is None:
             return
         frame, visible = sample(source, grid_matrix(patch.matrix, patch.image.shape[0]))
-        share = silhouette.foreign(patch.image, region, place.box)
-        own, face = silhouette.own(share, place.box), to_grid(patch.image)
+        share = self._steady_share(patch.track_id, silhouette.foreign(patch.image, region, place.box))
+        own, face = 1 - to_grid(share), to_grid(patch.image)
         look = self._look(patch, place, source, light.measure(frame, visible, face, own, region))
         behind = extend(frame, ring(region, _RING_CELLS) * visible)
         edge = silhouette.edge(look.light(face), own, region, behind)
@@ -110,10 +111,20 @@ class Compositor:
     def forget(self, track_id: int) -> None:
         """Drop what is remembered of a track that ended."""
         self._looks.pop(track_id, None)
+        self._shares.pop(track_id, None)
 
     def reset(self) -> None:
         """Drop everything that is remembered: a scene cut, a reconnect."""
         self._looks.clear()
+        self._shares.clear()
+
+    def _steady_share(self, track_id: int, share: Floats) -> Floats:
+        """What is foreign is filled at once, and comes back slowly."""
+        before = self._shares.get(track_id)
+        if before is not None and before.shape == share.shape:
+            share = np.maximum(share, before * np.float32(STEADINESS))
+        self._shares[track_id] = share
+        return share
 
     def _look(self, patch: Patch, place: _Place, source: Image, lit: Light) -> _Look:
         """Follow slowly what changes a little, at once what changes much."""
@@ -192,7 +203,7 @@ def _paint(patch: Patch, box: Box, lit: Light, edge: Edge, share: Floats) -> Ima
         cv2.multiply(image, cv2.resize(gain * fine.enlarge(shade), box.size)),
         1 + cv2.multiply(cv2.multiply(image, image), cv2.resize(bend, box.size)),
     )
-    share = np.asarray(cv2.resize(share, box.size), np.float32)
+    share = np.asarray(cv2.resize(share[fine.part], box.size), np.float32)
     filled = cv2.blendLinear(lit_image, box.enlarge(edge.fill * shade), 1 - share, share)
     return np.asarray(cv2.convertScaleAbs(filled), np.uint8)
 

@@ -27,6 +27,7 @@ _SOFTNESS = 4.0
 _SHADING = 0.55
 _EYES_AT, _EYES_SPAN = 0.44, 0.08
 _FOREHEAD_SPAN = 0.08
+_BROW_CELLS = 4
 _BROWS_KERNEL = np.ones((5, 9), np.uint8)
 _AROUND = np.ones((3, 3), np.uint8)
 
@@ -41,7 +42,9 @@ class Edge:
 
 
 def foreign(image: Image, region: Floats, box: Box) -> Floats:
-    """Share of foreign matter in [0, 1] over a box of the crop: 0 on the face, 1 where its own surroundings show.
+    """Share of foreign matter in [0, 1] over the crop: 0 on the face, 1 where its own surroundings show.
+
+    It has at most `FINE` pixels per grid cell, and is 1 outside the box.
 
     A pixel is foreign if it is more like what lies outside the region than like the skin within, and if a path of such
     pixels joins it to the outside: eyes, lips and nostrils are not.
@@ -51,12 +54,9 @@ def foreign(image: Image, region: Floats, box: Box) -> Floats:
     skin, beyond = _references(_colour(np.asarray(to_grid(image), np.uint8)), region)
     share = _share(fine, fine_box.enlarge(skin), fine_box.enlarge(beyond))
     taken = cv2.dilate(share * _joined(share, region, fine_box), _AROUND)
-    return np.asarray(cv2.GaussianBlur(taken, (0, 0), 0.8), np.float32)
-
-
-def own(share: Floats, box: Box) -> Floats:
-    """1 on the grid where the crop shows the face, 0 where it is foreign."""
-    return 1 - _on_grid(share, box)
+    out = np.ones((GRID * fine_box.cell_px, GRID * fine_box.cell_px), np.float32)
+    out[fine_box.part] = cv2.GaussianBlur(taken, (0, 0), 0.8)
+    return out
 
 
 def edge(face: Floats, own_share: Floats, region: Floats, behind: Floats) -> Edge:
@@ -69,13 +69,6 @@ def edge(face: Floats, own_share: Floats, region: Floats, behind: Floats) -> Edg
     top = float(np.flatnonzero((region > PROTECTED).any(1))[:1].sum()) + 1
     abrupt = unlike * _below(top / GRID, _FOREHEAD_SPAN)
     return Edge(fill, _shade(fill + (face - fill) * own_share[..., None], behind, abrupt * rim), abrupt)
-
-
-def _on_grid(share: Floats, box: Box) -> Floats:
-    out = np.ones((GRID, GRID), np.float32)
-    size = (box.right - box.left, box.bottom - box.top)
-    out[box.top : box.bottom, box.left : box.right] = cv2.resize(share, size, interpolation=cv2.INTER_AREA)
-    return out
 
 
 def _colour(image: Image) -> Floats:
@@ -108,6 +101,8 @@ def _joined(share: Floats, region: Floats, box: Box) -> Floats:
     outside = (box.enlarge(region) < 0.3).astype(np.uint8)
     searched = (box.enlarge(_searched(region)) > 0.5).astype(np.uint8)
     passable = np.maximum((share > 0.4) * searched, outside)
+    # What is lower than a brow is thick may be one.
+    passable = cv2.morphologyEx(passable, cv2.MORPH_OPEN, np.ones((_BROW_CELLS * box.cell_px + 1, 1), np.uint8))
     reached = outside
     for _ in range(DEPTH_CELLS * box.cell_px):
         reached = np.minimum(cv2.dilate(reached, _AROUND), passable)

@@ -229,6 +229,23 @@ def test_light_is_steady_while_little_changes_and_follows_at_once_when_much_does
     assert level(0.8) == pytest.approx(first * 0.8, rel=0.03)
 
 
+def test_what_is_filled_at_the_edge_is_filled_at_once_and_comes_back_slowly():
+    """Crops whose jaw is narrower in every other frame; a mark on the cheek is where the background was before."""
+    source = np.broadcast_to((SKIN * 0.7).astype(np.uint8), (HEIGHT, WIDTH, 3)).copy()
+    whole = np.broadcast_to(SKIN.astype(np.uint8), (128, 128, 3)).copy()
+    whole[oval(128) == 0] = (60, 60, 90)
+    narrow, marked = whole.copy(), whole.copy()
+    narrow[:, :44] = (60, 60, 90)
+    marked[70:76, 38:43] = (90, 40, 30)
+    compositor, darkest = Compositor(), []
+    for image in (marked, narrow, marked):
+        canvas = source.copy()
+        compositor.blend(canvas, source, Patch(1, image, patch().matrix, oval(128)))
+        darkest.append(int((canvas.astype(int) - source).min()))
+    assert darkest[1] > -10, "no background shows, though there was none in the frame before"
+    assert 0.6 * darkest[0] < darkest[2] < -5
+
+
 def test_a_moving_face_moves_by_fractions_of_a_pixel():
     source = np.broadcast_to(SKIN.astype(np.uint8), (HEIGHT, WIDTH, 3)).copy()
     image = patch().image

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from streamfilter.crop_grid import GRID, Box, to_grid
-from streamfilter.silhouette import edge, foreign, own
+from streamfilter.silhouette import edge, foreign
 
 SIZE = 128
 SKIN, GREEN = np.array([190, 140, 115]), np.array([40, 160, 50])
@@ -25,7 +25,7 @@ def share_of(image: np.ndarray) -> tuple[np.ndarray, Box]:
     region = to_grid(MASK)
     box = Box.of(region, SIZE)
     assert box is not None
-    return foreign(image, region, box), box
+    return foreign(image, region, box)[box.part], box
 
 
 def portrait(across: float, down: float, background=GREEN) -> np.ndarray:
@@ -60,9 +60,12 @@ def test_eyes_and_mouth_are_not_foreign_though_they_are_not_skin():
 
 def fields(frame_colour) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     image = portrait(0.18, 0.24)
-    share, box = share_of(image)
+    region = to_grid(MASK)
+    box = Box.of(region, SIZE)
+    assert box is not None
+    own = 1 - to_grid(foreign(image, region, box))
     behind = np.broadcast_to(np.asarray(frame_colour, np.float32), (GRID, GRID, 3)).copy()
-    return to_grid(image), own(share, box), to_grid(MASK), behind
+    return to_grid(image), own, region, behind
 
 
 def test_skin_fills_the_jaw_and_a_wall_ends_it_hard():
