@@ -41,7 +41,8 @@ def trace(module: nn.Module, inputs: dict[str, Tensor], output: str) -> onnx.Mod
         path = Path(folder) / "model.onnx"
         torch.onnx.export(
             module.eval(), tuple(inputs.values()), str(path), opset_version=OPSET, dynamo=False,
-            input_names=list(inputs), output_names=[output], dynamic_axes={name: {0: "n"} for name in (*inputs, output)},
+            input_names=list(inputs), output_names=[output],
+            dynamic_axes={name: {0: "n"} for name in (*inputs, output)},
         )  # fmt: skip
         return onnx.load(path)
 

@@ -1,6 +1,6 @@
 """The one definition of alignment, face region and pose image; training and runtime share it.
 
-A crop follows FFHQ (Karras et al., 2019): eyes and mouth decide centre, size and rotation. Landmarks are dlib's 68 points.
+A crop follows FFHQ (Karras et al., 2019): eyes and mouth decide centre, size and rotation. Landmarks are dlib's 68.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def _shrink(image: Image, matrix: Floats, scale: float) -> tuple[Image, Floats]:
         image, (max(1, round(width / factor)), max(1, round(height / factor))), interpolation=cv2.INTER_AREA
     )
     stretch = np.array([width / small.shape[1], height / small.shape[0]], np.float32)
-    return small, np.column_stack([matrix[:, :2] * stretch, matrix[:, 2]]).astype(np.float32)
+    return np.asarray(small, np.uint8), np.column_stack([matrix[:, :2] * stretch, matrix[:, 2]]).astype(np.float32)
 
 
 def face_outline(landmarks: Floats, size: int) -> Floats:

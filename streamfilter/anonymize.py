@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from streamfilter import align
@@ -115,15 +116,14 @@ class Anonymizer:
             batch = [(i, crop) for i, crop in enumerate(crops) if crop.size == size]
             faces = self._paint(size, [crop for _, crop in batch])
             for (i, crop), face in zip(batch, faces, strict=True):
-                mask = align.face_mask(crop.landmarks, size)
-                patches[i] = Patch(crop.track_id, face, crop.matrix, mask)
+                patches[i] = to_patch(crop, face)
         return [patches[i] for i in range(len(crops))]
 
     def _paint(self, size: int, crops: Sequence[FaceCrop]) -> list[Image]:
         model = self._rungs[size]
         makers = {"surroundings": _surroundings, "pose": _poses, "landmarks": _landmarks, "identity": self._latents}
         inputs = {name: make(crops) for name, make in makers.items() if name in model.input_names}
-        faces = model(**inputs)["face"]
+        faces = np.asarray(model(**inputs)["face"], np.float32)
         if faces.shape != (len(crops), 3, size, size):
             raise ModelError(f"{model.path.name} gave {faces.shape}, expected {(len(crops), 3, size, size)}")
         pixels = np.clip((faces + 1.0) * 127.5, 0, 255).round().astype(np.uint8)
@@ -143,7 +143,7 @@ class Anonymizer:
     def _farthest(self, candidates: Array) -> Floats:
         latents = np.asarray(candidates, np.float32)
         if not self._identities:
-            return latents[0]
+            return np.asarray(latents[0])
         used = np.stack(list(self._identities.values()))
         distance = np.linalg.norm(latents[:, None] - used[None], axis=(2, 3)).min(1)
         return np.asarray(latents[int(distance.argmax())], np.float32)
@@ -158,6 +158,22 @@ class Anonymizer:
             chosen = last if abs(side_px - border) < BAND * border else chosen
         self._sides[track_id] = chosen
         return chosen
+
+
+def to_patch(crop: FaceCrop, face: Image) -> Patch:
+    """The invented face (S, S, 3) with its mask; widened by repeating its edge where the region leaves the crop.
+
+    A chin may lie below an FFHQ crop when the mouth is wide open.
+    """
+    outline = align.face_outline(crop.landmarks, crop.size)
+    beyond = max(float(-outline.min()), float(outline.max()) - (crop.size - 1), 0.0)
+    if beyond == 0.0:
+        return Patch(crop.track_id, face, crop.matrix, align.face_mask(crop.landmarks, crop.size))
+    margin = min(int(np.ceil(beyond)) + 2, crop.size // 4)
+    wider = cv2.copyMakeBorder(face, margin, margin, margin, margin, cv2.BORDER_REPLICATE)
+    matrix = crop.matrix + np.array([[0, 0, margin], [0, 0, margin]], np.float32)
+    mask = align.face_mask(crop.landmarks + np.float32(margin), crop.size + 2 * margin)
+    return Patch(crop.track_id, np.asarray(wider, np.uint8), matrix, mask)
 
 
 def _resolution(model: OnnxModel) -> int:

@@ -198,8 +198,8 @@ def suppress(xyxy: Floats, score: Floats, max_iou: float) -> NDArray[np.intp]:
 def echoes(xyxy: Floats, score: Floats, threshold: float) -> NDArray[np.bool_]:
     """Which doubtful boxes only repeat a sure one at another scale: (n,).
 
-    A doubtful box whose centre lies near that of a sure face is the same face with its hair, or its mouth alone. Somebody
-    else who peeps out behind that face has the centre of the box near its edge, and stays.
+    A doubtful box whose centre lies near that of a sure face is the same face with its hair, or its mouth alone.
+    Somebody else who peeps out behind that face has the centre of the box near its edge, and stays.
     """
     centre, side = (xyxy[:, :2] + xyxy[:, 2:]) / 2, (xyxy[:, 2:] - xyxy[:, :2]).max(-1, initial=0)
     apart = np.linalg.norm(centre[:, None] - centre[None], axis=-1)

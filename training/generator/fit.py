@@ -1,6 +1,6 @@
 """Fits the closed-form controller and writes it as one `.npz`.
 
-    python -m training.generator.fit SAMPLES PHOTOS.npz DECODER.pt OUT.npz
+python -m training.generator.fit SAMPLES PHOTOS.npz DECODER.pt OUT.npz
 """
 
 from __future__ import annotations
@@ -12,7 +12,20 @@ import numpy as np
 import torch
 
 from training.generator.shape import fit_shape, follow_jaw
-from training.generator.steer import COLOURS, LANDMARKS, SteerWeights, explained, fit_light, fit_steering, load_parts, opening_matrix
+from training.generator.steer import (
+    COLOURS,
+    LANDMARKS,
+    Array,
+    Steering,
+    SteerWeights,
+    explained,
+    fit_light,
+    fit_steering,
+    load_parts,
+    opening_matrix,
+)
+
+Arrays = dict[str, np.ndarray]
 
 
 @click.command()
@@ -48,13 +61,16 @@ def main(
     )  # fmt: skip
 
 
-def report(drawn, average, steering, thumbs, light, light_offset) -> None:  # noqa: ANN001
+def report(drawn: Arrays, average: Array, steering: Steering, thumbs: Array, light: Array, light_offset: Array) -> None:
     """Print how much of each observation the linear models explain on the data they were fitted on."""
     x = (drawn["groups"].astype(np.float64) - average).reshape(len(drawn["groups"]), -1)
     guess = x @ steering.predict + steering.offset
     landmarks = drawn["landmarks"].reshape(len(x), -1)
-    click.echo(f"{len(x)} generated faces: landmarks {explained(landmarks, guess[:, :LANDMARKS]):.3f}, "
-               f"colours {explained(drawn['colours'], guess[:, LANDMARKS : LANDMARKS + COLOURS]):.3f} explained")  # fmt: skip
+    shares = (
+        explained(landmarks, guess[:, :LANDMARKS]),
+        explained(drawn["colours"], guess[:, LANDMARKS : LANDMARKS + COLOURS]),
+    )
+    click.echo(f"{len(x)} generated faces: landmarks {shares[0]:.3f}, colours {shares[1]:.3f} explained")
     seen = thumbs[: len(x)].reshape(len(x), -1).astype(np.float64) / 127.5 - 1
     click.echo(f"light from the surroundings: {explained(drawn['colours'], seen @ light + light_offset):.3f} explained")
 

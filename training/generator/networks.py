@@ -91,8 +91,8 @@ class Block(nn.Module):
 class Rung(nn.Module):
     """The tail of a cut decoder: features of block `last - 1` -> picture of the rung's side.
 
-    The last block's first half starts as a copy of the decoder's own; its second half keeps only `HIDDEN` channels, since
-    12 numbers per position are all that is read from it: one modulated 1x1 convolution and one inverse Haar step.
+    The last block's first half starts as a copy of the decoder's own; its second half keeps only `HIDDEN` channels,
+    since 12 numbers per position are all that is read from it: one modulated 1x1 convolution and an inverse Haar step.
     """
 
     def __init__(self, last: int) -> None:
@@ -210,9 +210,7 @@ def load_decoder(folder: Path) -> Decoder:
     named = {layer.name: layer.value for layer in layers.values() if layer.value is not None}
     decoder = Decoder()
     decoder.const.data = _tensor(named["m.input.input"])
-    pointwise = [
-        _tensor(layers[layer.inputs[1]].value) for layer in layers.values() if layer.op == "Convolution"
-    ]
+    pointwise = [_tensor(layers[layer.inputs[1]].value) for layer in layers.values() if layer.op == "Convolution"]
     noises = [
         _tensor(v) for v in named.values() if v.ndim == 4 and v.shape[:2] == (1, 1) and v.shape[2] == v.shape[3] > 1
     ]

@@ -9,12 +9,13 @@ Targets are cached beside OUT, and a second run goes on from the checkpoint.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from training.generator.networks import HIDDEN, RUNGS, STYLES, Decoder, load_decoder, load_mapping, psnr, seeded_z
@@ -75,7 +76,7 @@ def styles(latents: Tensor, last: int) -> tuple[Tensor, Tensor, Tensor]:
 
 @torch.no_grad()
 def start_rungs(decoder: Decoder, latents: Tensor, features: dict[int, Tensor], pictures: np.ndarray) -> None:
-    """Keep those channels of the block's second half that a least-squares readout needs most, then fit their readout."""
+    """Keep the channels of the block's second half that a least-squares readout needs most; fit their readout."""
     for side, last in RUNGS.items():
         rung, full = decoder.rungs[str(side)], decoder.blocks[last].conv2.conv
         wide, scale = _solve(decoder, side, latents, features[last], pictures, full.weight, full.bias)
@@ -115,19 +116,28 @@ def picture_loss(out: Tensor, target: Tensor) -> Tensor:
 
 
 def refine(
-    decoder: Decoder, latents: Tensor, features: dict[int, Tensor], pictures: np.ndarray, seconds: float, seed: int
+    decoder: Decoder,
+    latents: Tensor,
+    features: dict[int, Tensor],
+    pictures: np.ndarray,
+    *,
+    seconds: float,
+    seed: int,
+    sides: Sequence[int] = tuple(RUNGS),
 ) -> None:
     """Gradient steps on the rungs until the time is up, averaged (EMA); the trunk below them stays frozen."""
-    parameters = list(decoder.rungs.requires_grad_(True).parameters())
+    rungs = nn.ModuleList(decoder.rungs[str(side)] for side in sides)
+    parameters = list(rungs.requires_grad_(True).parameters())
     optimizer = torch.optim.Adam(parameters, betas=(0.9, 0.99))
     average = [parameter.detach().clone() for parameter in parameters]
-    rng, step, start, recent = np.random.default_rng(seed), 0, time.monotonic(), dict.fromkeys(RUNGS, 0.0)
+    rng, step, start, recent = np.random.default_rng(seed), 0, time.monotonic(), dict.fromkeys(sides, 0.0)
     while (spent := time.monotonic() - start) < seconds:
         for group in optimizer.param_groups:
             group["lr"] = RATE * min(1.0, (step + 1) / 50) * max(0.02, 1 - spent / seconds)
         i = int(rng.integers(len(latents)))
         optimizer.zero_grad()
-        for side, last in RUNGS.items():
+        for side in sides:
+            last = RUNGS[side]
             x = features[last][i : i + 1].float()
             out = decoder.rungs[str(side)](x, *styles(latents[i : i + 1], last))
             loss = picture_loss(out, target_at(pictures, i, side))
@@ -187,7 +197,8 @@ def main(ir: Path, out: Path, samples: int, duration: str) -> None:
         measured["least squares"] = measure(decoder, latents[test], pictures[test])
         save(out, decoder, ir, average, measured)
     click.echo(f"held-out PSNR in dB: {measured}")
-    refine(decoder, latents[train], features, pictures[train], parse_duration(duration), seed=len(measured))
+    seconds = parse_duration(duration)
+    refine(decoder, latents[train], features, pictures[train], seconds=seconds, seed=len(measured))
     measured[f"run {len(measured)}, {duration}"] = measure(decoder, latents[test], pictures[test])
     click.echo(f"held-out PSNR in dB: {measured}")
     save(out, decoder, ir, average, measured)

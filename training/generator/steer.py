@@ -1,8 +1,8 @@
 """Pose, expression and light in closed form: one matrix product per face (a MAP estimate).
 
 Observations y of a generated face are nearly linear in its latents x (three groups of W+, 3 * 512 numbers):
-y = A' x + c + noise, where y = [landmarks, patch colours, openings of eyes and mouth, identity embedding]. For an identity
-x_id and a target t
+y = A' x + c + noise, where y = [landmarks, patch colours, openings of eyes and mouth, identity embedding]. For an
+identity x_id and a target t
 
     K = S A (A' S A + R)^-1,      x = x_id + K (t - y(x_id))
 
@@ -74,9 +74,9 @@ def fit_steering(samples: dict[str, NDArray[np.generic]], average: Array, weight
     """Fit A and K on samples of `sample`; `average` (512,) is the latent mean."""
     x = (samples["groups"].astype(np.float64) - average).reshape(len(samples["groups"]), -1)
     landmarks = samples["landmarks"].reshape(len(x), -1)
-    y = np.concatenate(
-        [landmarks, samples["colours"], landmarks @ opening_matrix(), samples["embedding"]], 1
-    ).astype(np.float64)
+    y = np.concatenate([landmarks, samples["colours"], landmarks @ opening_matrix(), samples["embedding"]], 1).astype(
+        np.float64
+    )
     A, offset = ridge(x, y, weights.ridge)
     residual = (y - x @ A - offset).var(0)
     kinds = np.repeat(

@@ -1,7 +1,8 @@
 """The vetted part of the latent space: no glasses, hats, children, fringes or beards among the invented people.
 
-`vetting.json` lists which of several hundred seeded faces show each of them (labelled by eye, in rounds). Each becomes a
-linear score on w, and an identity whose score is too high is moved back by the shift that is smallest in the metric of the latents themselves.
+`vetting.json` lists which of several hundred seeded faces show each of them (labelled by eye, in rounds). Each becomes
+a linear score on w, and an identity whose score is too high is moved back by the shift that is smallest in the metric
+of the latents themselves.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ def covariance(mapping: Mapping, average: Tensor, count: int = 20000) -> Tensor:
 def fit(values: Tensor, has: dict[str, Tensor], sigma: Tensor) -> tuple[Tensor, Tensor]:
     """Scores (512, 5) and limits (5,): w shows attribute k where `(w - average) @ scores[:, k] > limits[k]`.
 
-    Linear discriminant with the covariance of the latents; the limit is `LIMIT` of the way between the means of the faces
-    without the attribute and those with it.
+    Linear discriminant with the covariance of the latents; the limit is `LIMIT` of the way between the means of the
+    faces without the attribute and those with it.
     """
     inverse = torch.linalg.inv(sigma + SHRINK * sigma.diagonal().mean() * torch.eye(len(sigma)))
     scores, limits = [], []
