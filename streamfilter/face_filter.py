@@ -25,6 +25,7 @@ from streamfilter.timing import StageTimes
 from streamfilter.track import NOMINAL_STEP_S, Tracker
 
 BLANK_GREY = 40
+SMOOTH_S = 0.25  # what is farther away says nothing of a landmark's place now
 
 Detect = Callable[[Image], Detections | None]
 Landmark = Callable[[Image, Sequence[Track]], list[Track]]
@@ -203,10 +204,9 @@ class FaceFilter:
         due, located = series.index, series.located
         landmarks = None
         if decision.opacity > 0 and located[due]:
-            place = int(located[:due].sum())
-            landmarks = self._smooth(
-                series.times[located], series.landmarks[located], series.confidence[located], place
-            )
+            near = located & (np.abs(series.times - series.times[due]) <= SMOOTH_S)
+            place = int(near[:due].sum())
+            landmarks = self._smooth(series.times[near], series.landmarks[near], series.confidence[near], place)
         considered = replace(
             track, xyxy=series.boxes[due], landmarks=landmarks, confidence=float(series.confidence[due])
         )
