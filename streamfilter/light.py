@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from streamfilter.crop_grid import GRID, STEPS, ring, total
+from streamfilter.crop_grid import GRID, ring, total
 from streamfilter.structures import Floats
 
 LARGEST_RATIO = 16.0
@@ -147,14 +147,11 @@ def _bounds(inside: Floats) -> tuple[slice, slice]:
 
 def _spread(cells: Floats, inside: Floats) -> Floats:
     """Lay a 3x3 field over the region's box and let it run on, flat, to the edges of the grid."""
-    axes = []
-    for part in reversed(_bounds(inside)):
-        position = (STEPS - part.start + 0.5) * (_CELLS / (part.stop - part.start)) - 0.5
-        axes.append(np.clip(position, 0, _CELLS - 1).astype(np.float32))
-    map_x, map_y = np.meshgrid(*axes)
-    field = cv2.remap(
-        np.ascontiguousarray(cells, np.float32), map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
+    rows, columns = _bounds(inside)
+    size = (columns.stop - columns.start, rows.stop - rows.start)
+    field = cv2.resize(np.ascontiguousarray(cells, np.float32), size, interpolation=cv2.INTER_LINEAR)
+    edges = (rows.start, GRID - rows.stop, columns.start, GRID - columns.stop)
+    field = cv2.copyMakeBorder(field, *edges, cv2.BORDER_REPLICATE)
     return np.asarray(cv2.blur(cv2.blur(field, (9, 9)), (9, 9)), np.float32)
 
 

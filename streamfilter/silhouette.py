@@ -101,8 +101,10 @@ def _joined(share: Floats, region: Floats, box: Box) -> Floats:
     outside = (box.enlarge(region) < 0.3).astype(np.uint8)
     searched = (box.enlarge(_searched(region)) > 0.5).astype(np.uint8)
     passable = np.maximum((share > 0.4) * searched, outside)
-    # What is lower than a brow is thick may be one.
-    passable = cv2.morphologyEx(passable, cv2.MORPH_OPEN, np.ones((_BROW_CELLS * box.cell_px + 1, 1), np.uint8))
+    # Beside the eyes, what is no taller than a brow may be one.
+    eyes = max(0, _below_eyes(region) - box.top) * box.cell_px
+    tall = cv2.morphologyEx(passable, cv2.MORPH_OPEN, np.ones((_BROW_CELLS * box.cell_px + 1, 1), np.uint8))
+    passable[:eyes] = tall[:eyes]
     reached = outside
     for _ in range(DEPTH_CELLS * box.cell_px):
         reached = np.minimum(cv2.dilate(reached, _AROUND), passable)
@@ -114,9 +116,14 @@ def _searched(region: Floats) -> Floats:
     solid = (region > PROTECTED).astype(np.uint8)
     deep = cv2.erode(solid, np.ones((2 * DEPTH_CELLS + 1, 2 * DEPTH_CELLS + 1), np.uint8))
     shallow = cv2.erode(solid, _BROWS_KERNEL)
-    rows = np.flatnonzero(solid.any(1))
-    below_eyes = int(rows[0] + 0.34 * len(rows)) if len(rows) else 0
-    return np.asarray(1 - np.vstack([shallow[:below_eyes], deep[below_eyes:]]), np.float32)
+    eyes = _below_eyes(region)
+    return np.asarray(1 - np.vstack([shallow[:eyes], deep[eyes:]]), np.float32)
+
+
+def _below_eyes(region: Floats) -> int:
+    """The first row of the grid that lies below the eyes: a third of the way down from the brows to the chin."""
+    rows = np.flatnonzero((region > PROTECTED).any(1))
+    return int(rows[0] + 0.34 * len(rows)) if len(rows) else 0
 
 
 def _skin(face: Floats, region: Floats, own_share: Floats) -> Floats:
