@@ -138,5 +138,7 @@ def _session(path: Path, device: Device, threads: int) -> ort.InferenceSession:
             raise DeviceError(f"--device {device}: {path.name} could not be loaded there: {error}") from error
         raise ModelError(f"{path.name} could not be loaded: {error}") from error
     if session.get_providers()[0] != PROVIDER[device]:
-        raise DeviceError(f"--device {device}: {PROVIDER[device]} could not start here; install its libraries or choose another device")
+        raise DeviceError(
+            f"--device {device}: {PROVIDER[device]} could not start here; install its libraries or choose another device"
+        )
     return session
