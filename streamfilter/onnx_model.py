@@ -139,6 +139,6 @@ def _session(path: Path, device: Device, threads: int) -> ort.InferenceSession:
         raise ModelError(f"{path.name} could not be loaded: {error}") from error
     if session.get_providers()[0] != PROVIDER[device]:
         raise DeviceError(
-            f"--device {device}: {PROVIDER[device]} could not start here; install its libraries or choose another device"
+            f"--device {device}: {PROVIDER[device]} could not start; install its libraries or choose another device"
         )
     return session
