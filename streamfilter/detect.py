@@ -22,6 +22,8 @@ MULTIPLE: Final = 32
 MAX_ENLARGE: Final = 2.0
 # A doubtful box this near to a sure one, in parts of the larger side, is no second face.
 ECHO: Final = 0.33
+# In parts of the frame's shorter side; see `add`.
+LARGE: Final = 0.25
 _CHANNELS: Final = 16
 # exp(8) strides are wider than any frame; a larger exponent could only overflow.
 _MAX_LOG_SIZE: Final = 8.0
@@ -94,7 +96,7 @@ class Lookout:
         if due or not config.again_every:
             return found
         side = second_side(max(image.shape[:2]), config, larger=turn % 2 == 0)
-        return add(found, self.detector(image, long_side_px=side), config.nms_iou, config.threshold)
+        return add(found, self.detector(image, long_side_px=side), config, min(image.shape[:2]))
 
 
 def second_side(long_side_px: int, config: DetectConfig, *, larger: bool) -> int:
@@ -108,12 +110,22 @@ def second_side(long_side_px: int, config: DetectConfig, *, larger: bool) -> int
     return min(config.again_large_px, max(long_side_px, config.long_side_px * 3 // 2))
 
 
-def add(found: Detections, more: Detections, max_iou: float, threshold: float) -> Detections:
-    """All of `found`, and those of `more` that overlap none of it by more than `max_iou`; without `echoes`."""
-    new = np.array([overlap(box, found.xyxy).max(initial=0.0) <= max_iou for box in more.xyxy], bool)
+def add(found: Detections, more: Detections, config: DetectConfig, frame_side_px: int) -> Detections:
+    """All of `found`, and those of `more` that are somewhere else; without `echoes`.
+
+    Args:
+        found: What the first look saw.
+        more: What the second look saw; its doubtful boxes count only where they are small, since a large face that the
+            first look did not even doubt is none.
+        config: Thresholds.
+        frame_side_px: The shorter side of the frame.
+    """
+    side = (more.xyxy[:, 2:] - more.xyxy[:, :2]).max(-1, initial=0)
+    new = (more.score >= config.threshold) | (side < LARGE * frame_side_px)
+    new &= np.array([overlap(box, found.xyxy).max(initial=0.0) <= config.nms_iou for box in more.xyxy], bool)
     xyxy = np.concatenate([found.xyxy, more.xyxy[new]])
     score = np.concatenate([found.score, more.score[new]])
-    keep = ~echoes(xyxy, score, threshold)
+    keep = ~echoes(xyxy, score, config.threshold)
     return Detections(xyxy[keep], score[keep], np.concatenate([found.landmarks, more.landmarks[new]])[keep])
 
 
