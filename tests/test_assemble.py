@@ -12,7 +12,7 @@ import pytest
 
 from streamfilter import align, probe
 from streamfilter.assemble import Models, build_filter, check
-from streamfilter.config import Device, FilterConfig
+from streamfilter.config import AnonymizeConfig, Device, FilterConfig
 from streamfilter.detect import Detector
 from streamfilter.errors import ConfigError, ModelError
 from streamfilter.structures import Detections, FaceCrop, Frame, Image, Patch, Track
@@ -72,16 +72,19 @@ def test_landmarks_far_from_the_truth_are_refused(shift: float) -> None:
 
 @pytest.mark.slow
 def test_the_shipped_models_replace_the_drawn_face() -> None:
-    guard = build_filter(device=Device.CPU, threads=1)
+    config = FilterConfig(anonymize=AnonymizeConfig(seed=1))
+    guard = build_filter(config, device=Device.CPU, threads=1)
     picture = probe.picture()
     source = Frame(picture, 0, 0, Fraction(1, 25))
     safe = [*guard.push(source), *guard.flush()]
     assert len(safe) == 1
     assert safe[0].blanked is None
     assert len(safe[0].regions) == 1
-    outline = probe.landmarks(probe.SIDE_PX)[[30, 33, 51]].astype(int)
-    for x, y in outline:
-        assert np.abs(safe[0].image[y, x].astype(int) - picture[y, x]).max() > 5
+    x0, y0, x1, y1 = probe.track().xyxy.astype(int)
+    change = np.abs(safe[0].image[y0:y1, x0:x1].astype(int) - picture[y0:y1, x0:x1])
+    assert change.mean() > 10
+    around = np.abs(safe[0].image[:20].astype(int) - picture[:20])
+    assert around.max() == 0
 
 
 def test_a_missing_predictor_or_model_is_refused(tmp_path: Path) -> None:
