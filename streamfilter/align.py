@@ -82,7 +82,7 @@ def face_outline(landmarks: Floats, size: int) -> Floats:
     chin = landmarks[8]
     bridge = landmarks[27]
     up = bridge - chin
-    brows = landmarks[BROWS] + up * 0.09
+    brows = landmarks[BROWS] + up * 0.12
     hull = cv2.convexHull(np.concatenate([landmarks, brows]).astype(np.float32)).reshape(-1, 2)
     centre = hull.mean(0)
     outward = hull - centre

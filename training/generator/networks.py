@@ -119,6 +119,31 @@ class Rung(nn.Module):
         return inverse_haar(self.linear(x * self.modulation(style)[:, :, None, None]))
 
 
+class SlimRung(nn.Module):
+    """The 256 px rung with half the channels, for the runtime: features within block 3 -> picture.
+
+    It starts from the wide rung and from block 3's own second half, whose least important channels were left out, and is
+    trained against the same pictures (`slim`). Less than half the work of the wide rung.
+    """
+
+    GROUPS, MIDDLE = 64, 128
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.enter = StyledConv(CHANNELS[3], 4 * self.GROUPS, 64)
+        self.up = nn.Linear(WIDTH, 4 * self.GROUPS)
+        self.conv1 = StyledConv(self.GROUPS, self.MIDDLE, 128)
+        self.conv2 = StyledConv(self.MIDDLE, HIDDEN[4], 128)
+        self.modulation = nn.Linear(WIDTH, HIDDEN[4])
+        self.linear = nn.Conv2d(HIDDEN[4], 12, 1)
+
+    def forward(self, x: Tensor, latent: Tensor) -> Tensor:
+        """Features (N, 512, H, W) of block 3's first half and latent (N, 23, 512) -> RGB (N, 3, 4H, 4W)."""
+        x = self.enter(x, latent[:, 11]) * self.up(latent[:, 13])[:, :, None, None]
+        x = self.conv2(self.conv1(inverse_haar(x), latent[:, 13]), latent[:, 14])
+        return inverse_haar(self.linear(x * self.modulation(latent[:, 15])[:, :, None, None]))
+
+
 class Decoder(nn.Module):
     """W+ latent (N, 23, 512) -> RGB in [-1, 1] at 64, 128, 256 (readouts) or 1024 px (the full decoder)."""
 
@@ -129,6 +154,7 @@ class Decoder(nn.Module):
         widths = (WIDTH, *CHANNELS)
         self.blocks = nn.ModuleList(Block(widths[i], widths[i + 1], 2 ** (i + 3)) for i in range(blocks))
         self.rungs = nn.ModuleDict({str(side): Rung(last) for side, last in RUNGS.items()})
+        self.slim = SlimRung()
         self.to_img = nn.Conv2d(CHANNELS[-1], 12, 1)
         self.to_img_modulation = nn.Linear(WIDTH, CHANNELS[-1])
 
@@ -162,18 +188,21 @@ class Decoder(nn.Module):
     def face_only(self, latent: Tensor, side: int) -> Tensor:
         """As `forward`, but painted only in the window that a face can fill; beyond it the edge is repeated.
 
-        A third less work at 128 and 256 px; inside the window the picture is the same but for two pixels at its edge.
+        A third less work at 128 and 256 px; inside the window the picture is the same but for two pixels at its edge. The
+        256 px rung is the slim one.
         """
         if side < 128:
             return self(latent, side)
         x = self.features(latent, 2)[:, :, WINDOW_ROWS, WINDOW_COLUMNS]
-        for i in range(3, RUNGS[side]):
-            x = self.blocks[i](x, latent[:, 3 * i + 1], latent[:, 3 * i + 2])
-        scale = side // WINDOW_GRID
-        margins = (
-            WINDOW_COLUMNS.start, WINDOW_GRID - WINDOW_COLUMNS.stop, WINDOW_ROWS.start, WINDOW_GRID - WINDOW_ROWS.stop
-        )  # fmt: skip
-        return F.pad(self.rung(x, latent, side), [scale * margin for margin in margins], mode="replicate")
+        out = self.rung(x, latent, side) if side == 128 else self.slim(self.half(x, latent), latent)
+        rows = (WINDOW_ROWS.start, WINDOW_GRID - WINDOW_ROWS.stop)
+        columns = (WINDOW_COLUMNS.start, WINDOW_GRID - WINDOW_COLUMNS.stop)
+        return F.pad(out, [side // WINDOW_GRID * margin for margin in (*columns, *rows)], mode="replicate")
+
+    def half(self, x: Tensor, latent: Tensor) -> Tensor:
+        """Features of block 2 -> features of block 3's first half."""
+        block, style = self.blocks[3], latent[:, 10]
+        return block.conv1(inverse_haar(x * block.up(style)[:, :, None, None]), style)
 
     def rung(self, x: Tensor, latent: Tensor, side: int) -> Tensor:
         """The tail of one rung on the features `x` of the block before its own."""

@@ -35,7 +35,7 @@ def load_decoder_checkpoint(path: Path) -> tuple[Decoder, Mapping, Tensor]:
     state = torch.load(path, weights_only=True)
     blocks = 1 + max(int(key.split(".")[1]) for key in state["decoder"] if key.startswith("blocks."))
     decoder, mapping = Decoder(blocks).drop_noise(), Mapping()
-    decoder.load_state_dict(state["decoder"])
+    decoder.load_state_dict(state["decoder"] | state.get("slim", {}), strict="slim" in state)
     mapping.load_state_dict(state["mapping"])
     return decoder.eval().requires_grad_(False), mapping.eval().requires_grad_(False), state["latent_avg"]
 
