@@ -7,6 +7,7 @@ import torch
 from export.compact import SharedWeights
 from export.to_onnx import checked, parity_psnr, trace
 from streamfilter.align import MIRROR
+from training.generator.calibrate import solve
 from training.generator.ir import read_ir
 from training.generator.networks import RUNGS, STYLES, WIDTH, Decoder, Mapping, inverse_haar, seeded_z
 from training.generator.readouts import (
@@ -20,6 +21,7 @@ from training.generator.readouts import (
 )
 from training.generator.sample import GROUPS, draw, spread
 from training.generator.shape import fit_shape, follow_jaw
+from training.generator.slim import prune
 from training.generator.steer import SteerWeights, fit_steering, opening_matrix
 from training.generator.steered import Anonymizer, Controller
 from training.generator.vet import ATTRIBUTES, IdentityModel, fit, move_back, way_back
@@ -51,7 +53,12 @@ def test_every_rung_paints_at_its_side(decoder, side):
 
 @pytest.mark.parametrize("side", [128, 256])
 def test_the_window_shows_what_the_whole_picture_shows(decoder, side):
-    whole, window = decoder(latents(1), side), decoder.face_only(latents(1), side)
+    latent, window = latents(1), decoder.face_only(latents(1), side)
+    whole = (
+        decoder.slim(decoder.half(decoder.features(latent, 2), latent), latent)
+        if side == 256
+        else decoder(latent, side)
+    )
     rows, columns = slice(int(0.26 * side), int(0.96 * side)), slice(int(0.1 * side), int(0.9 * side))
     torch.testing.assert_close(window[..., rows, columns], whole[..., rows, columns], atol=1e-4, rtol=1e-3)
 
@@ -176,6 +183,25 @@ def test_openings_measure_lids_and_lips():
     np.testing.assert_allclose(landmarks.ravel() @ opening_matrix(), [0.02, 0, 0.1])
 
 
+def test_calibration_undoes_what_the_generator_does():
+    rng = np.random.default_rng(0)
+    asked, own = rng.normal(size=(2, 200, 3))
+    slope, keep, bias = np.array([0.6, 0.7, 0.8]), np.array([0.1, 0.2, 0.3]), np.array([0.01, 0.0, -0.01])
+    ask, own_share, offset = solve(asked, own, slope * asked + keep * own + bias)
+    np.testing.assert_allclose(slope * (ask * asked + own_share * own + offset) + keep * own + bias, asked, atol=1e-9)
+
+
+def test_the_slim_rung_starts_near_the_wide_one(decoder):
+    samples = latents(6)
+    wide = decoder.rung(decoder.features(samples, 3), samples, 256)
+    features = decoder.half(decoder.features(samples, 2), samples)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("training.generator.slim.SOME", 6)
+        prune(decoder, samples, features)
+    started = (decoder.slim(features, samples) - wide).square().mean()
+    assert started < 0.5 * wide.var()
+
+
 def test_vetting_moves_only_those_that_show_the_attribute():
     rng = torch.Generator().manual_seed(0)
     values = torch.randn(600, 16, generator=rng)
@@ -194,7 +220,7 @@ def controller() -> Controller:
     rng = np.random.default_rng(0)
     sizes = {
         "mean": (136,), "keep": (136, 136), "predict": (1536, 154), "offset": (154,), "gain": (1536, 154),
-        "openings": (136, 3), "light": (768, 15), "light_offset": (15,), "average": (512,),
+        "openings": (136, 3), "calibration": (3, 3), "light": (768, 15), "light_offset": (15,), "average": (512,),
     }  # fmt: skip
     return Controller({name: rng.normal(size=size) * 0.01 for name, size in sizes.items()})
 

@@ -15,6 +15,7 @@ from training.generator.shape import fit_shape, follow_jaw
 from training.generator.steer import (
     COLOURS,
     LANDMARKS,
+    OPENINGS,
     Array,
     Steering,
     SteerWeights,
@@ -56,9 +57,18 @@ def main(
     light, light_offset = fit_light(thumbs, np.concatenate([drawn["colours"], real["colours"], swapped]))
     report(drawn, average, steering, thumbs, light, light_offset)
     np.savez(
-        out, mean=shape.mean, keep=shape.keep, predict=steering.predict, offset=steering.offset, gain=steering.gain,
-        openings=opening_matrix(), light=light, light_offset=light_offset, average=average,
-    )  # fmt: skip
+        out,
+        mean=shape.mean,
+        keep=shape.keep,
+        predict=steering.predict,
+        offset=steering.offset,
+        gain=steering.gain,
+        openings=opening_matrix(),
+        calibration=np.repeat([[1.0], [0.0], [0.0]], OPENINGS, axis=1),
+        light=light,
+        light_offset=light_offset,
+        average=average,
+    )
 
 
 def report(drawn: Arrays, average: Array, steering: Steering, thumbs: Array, light: Array, light_offset: Array) -> None:

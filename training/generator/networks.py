@@ -122,8 +122,8 @@ class Rung(nn.Module):
 class SlimRung(nn.Module):
     """The 256 px rung with half the channels, for the runtime: features within block 3 -> picture.
 
-    It starts from the wide rung and from block 3's own second half, whose least important channels were left out, and is
-    trained against the same pictures (`slim`). Less than half the work of the wide rung.
+    It starts from the wide rung and from block 3's own second half, whose least important channels were left out, and
+    is trained against the same pictures (`slim`). Less than half the work of the wide rung.
     """
 
     GROUPS, MIDDLE = 64, 128
@@ -188,8 +188,8 @@ class Decoder(nn.Module):
     def face_only(self, latent: Tensor, side: int) -> Tensor:
         """As `forward`, but painted only in the window that a face can fill; beyond it the edge is repeated.
 
-        A third less work at 128 and 256 px; inside the window the picture is the same but for two pixels at its edge. The
-        256 px rung is the slim one.
+        A third less work at 128 and 256 px; inside the window the picture is the same but for two pixels at its edge.
+        At 256 px it is the slim rung that paints.
         """
         if side < 128:
             return self(latent, side)

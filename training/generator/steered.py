@@ -18,11 +18,13 @@ FIRST_SLOTS = [group.start for group in GROUPS]
 class Controller(nn.Module):
     """Landmarks, light and identity -> W+ latent, in closed form.
 
-    target = [mean + P (L - mean) + (I - P) (L_id - mean), light(surroundings), openings(L)]
+    target = [mean + P (L - mean) + (I - P) (L_id - mean), light(surroundings), a openings(L) + b openings(L_id) + c]
     latent = identity + K (target - y(identity))
+
+    a, b, c (`calibrate`) make up for what the linear model leaves: without them eyes and mouths move too little.
     """
 
-    NAMES = ("mean", "keep", "predict", "offset", "gain", "openings", "light", "light_offset", "average")
+    NAMES = ("mean", "keep", "predict", "offset", "gain", "openings", "calibration", "light", "light_offset", "average")
 
     def __init__(self, values: dict[str, np.ndarray]) -> None:
         super().__init__()
@@ -41,7 +43,9 @@ class Controller(nn.Module):
         seen = landmarks.flatten(1)
         shape = self.mean + (seen - self.mean) @ self.keep.T
         shape = shape + (own[:, :136] - self.mean) - (own[:, :136] - self.mean) @ self.keep.T
-        target = torch.cat((shape, self.colours(surroundings), seen @ self.openings), 1)
+        ask, keep, shift = self.calibration
+        openings = ask * (seen @ self.openings) + keep * own[:, 151:] + shift
+        target = torch.cat((shape, self.colours(surroundings), openings), 1)
         shift = (target - own) @ self.gain.T
         return identity + spread(shift.reshape(-1, 3, 512))
 
