@@ -2,7 +2,7 @@
 
     python -m training.detector.evaluate --work WORK --published yunet_n.pth --tuned CHECKPOINT --out FOLDER
 
-Several `--alphas` compare mixtures of both (see `training.detector.interpolate`) in one go.
+Several candidates, such as mixtures of both (see `training.detector.interpolate`), are compared in one go.
 
 Each subset is a clean picture with known faces, then harmed in one way; both detectors see the same pixels. A face
 counts as found where a detection overlaps it with IoU >= 0.35. False alarms are counted on footage and textures without
@@ -24,12 +24,12 @@ import numpy as np
 import torch
 from numpy.random import Generator
 
-from streamfilter.config import DetectConfig
-from streamfilter.detect import Detector
+from streamfilter.config import DetectConfig, Device
+from streamfilter.detect import KIND, Detector
+from streamfilter.onnx_model import OnnxModel
 from streamfilter.structures import Image
 from training.detector import augment, checkpoint
 from training.detector.boxes import Array, inside, iou, turned_ellipse
-from training.detector.interpolate import interpolate
 from training.detector.negatives import texture
 from training.detector.runtime import detector
 from training.detector.scenes import Picture, load_pictures
@@ -322,24 +322,29 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description="Compare a detector with YuNet-n as published.")
     parser.add_argument("--work", type=Path, required=True, help="folder that training.detector.label wrote")
-    parser.add_argument("--published", type=Path, required=True, help="yunet_n.pth")
-    parser.add_argument("--tuned", type=Path, required=True, help="a checkpoint")
-    parser.add_argument("--alphas", type=float, nargs="+", default=[1.0], help="1: as tuned; 0: as published; between")
+    parser.add_argument("--published", type=Path, required=True, help="yunet_n.pth, or its export")
+    parser.add_argument("--tuned", type=Path, nargs="+", required=True, help="checkpoints, or exports (.onnx: faster)")
     parser.add_argument("--every", type=int, default=1, help="only every n-th picture, for a quick look")
     parser.add_argument("--out", type=Path, required=True, help="folder for recall.json and recall.md")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    cv2.setNumThreads(1)
     pictures = load_pictures(arguments.work, evaluation=True)[:: arguments.every]
-    published, tuned = (checkpoint.load_network(path)[0] for path in (arguments.published, arguments.tuned))
-    networks = [published, *(interpolate(published, tuned, alpha) for alpha in arguments.alphas)]
-    config = DetectConfig(low_threshold=LOWEST)
-    first, *others = measure([detector(network, config) for network in networks], pictures)
+    first, *others = measure([open_detector(path) for path in (arguments.published, *arguments.tuned)], pictures)
     arguments.out.mkdir(parents=True, exist_ok=True)
-    results = {str(alpha): table(first, other) for alpha, other in zip(arguments.alphas, others, strict=True)}
-    text = "\n".join(f"alpha {alpha}\n\n{markdown(result)}" for alpha, result in results.items())
+    results = {path.stem: table(first, other) for path, other in zip(arguments.tuned, others, strict=True)}
+    text = "\n".join(f"{name}\n\n{markdown(result)}" for name, result in results.items())
     (arguments.out / "recall.json").write_text(json.dumps(results, indent=1))
     (arguments.out / "recall.md").write_text(text)
     print(text)
+
+
+def open_detector(path: Path) -> Detector:
+    """A checkpoint or an export, as the runtime would run it, with every doubtful answer kept."""
+    config = DetectConfig(low_threshold=LOWEST)
+    if path.suffix == ".onnx":
+        return Detector(OnnxModel(path, kind=KIND, device=Device.CPU, threads=1), config)
+    return detector(checkpoint.load_network(path)[0], config)
 
 
 if __name__ == "__main__":

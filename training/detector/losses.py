@@ -24,7 +24,7 @@ class Weights:
     obj: float = 1.0
     bbox: float = 5.0
     kps: float = 0.1
-    distill: float = 0.5
+    distill: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
