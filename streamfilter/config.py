@@ -30,7 +30,7 @@ class DetectConfig:
     again_small_px: int = 448
     again_large_px: int = 1280
     threshold: float = 0.5
-    low_threshold: float = 0.25
+    low_threshold: float = 0.34
     nms_iou: float = 0.4
 
     def __post_init__(self) -> None:
