@@ -26,11 +26,11 @@ class DetectConfig:
     """
 
     long_side_px: int = 640
-    again_every: int = 2
+    again_every: int = 3
     again_small_px: int = 448
     again_large_px: int = 1280
     threshold: float = 0.5
-    low_threshold: float = 0.34
+    low_threshold: float = 0.3
     nms_iou: float = 0.4
 
     def __post_init__(self) -> None:
@@ -51,7 +51,7 @@ class TrackConfig:
     """
 
     hold_s: float = 0.6
-    doubtful_hold_s: float = 0.16
+    doubtful_hold_s: float = 0.2
     sure_score: float = 0.5
     lookahead_s: float = 0.4
     match_iou: float = 0.25
