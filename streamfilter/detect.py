@@ -22,6 +22,8 @@ MULTIPLE: Final = 32
 MAX_ENLARGE: Final = 2.0
 # A doubtful box this near to a sure one, in parts of the larger side, is no second face.
 ECHO: Final = 0.33
+# For `echoes`: how near the middle, how much larger, and from which score on a large box is believed all the same.
+MIDST, HOLLOW, SOLID = 0.3, 2.0, 0.8
 # In parts of the frame's shorter side; see `add`.
 LARGE: Final = 0.25
 _CHANNELS: Final = 16
@@ -208,16 +210,20 @@ def suppress(xyxy: Floats, score: Floats, max_iou: float) -> NDArray[np.intp]:
 
 
 def echoes(xyxy: Floats, score: Floats, threshold: float) -> NDArray[np.bool_]:
-    """Which doubtful boxes only repeat a sure one at another scale: (n,).
+    """Which boxes only repeat a sure face at another scale: (n,).
 
     A doubtful box whose centre lies near that of a sure face is the same face with its hair, or its mouth alone.
-    Somebody else who peeps out behind that face has the centre of the box near its edge, and stays.
+    Somebody else who peeps out behind that face has the centre of the box near its edge, and stays. A large box of
+    middling score with a sure, much smaller face in its midst is none: a face that large would hide the other.
     """
     centre, side = (xyxy[:, :2] + xyxy[:, 2:]) / 2, (xyxy[:, 2:] - xyxy[:, :2]).max(-1, initial=0)
     apart = np.linalg.norm(centre[:, None] - centre[None], axis=-1)
-    near = apart <= ECHO * np.maximum(side[:, None], side[None])
     sure = score >= threshold
-    return np.asarray(~sure & (near & sure[None]).any(1), np.bool_)
+    near = apart <= ECHO * np.maximum(side[:, None], side[None])
+    size = np.maximum(xyxy[:, None, 2:] - xyxy[:, None, :2], 1e-6)
+    amidst = (np.abs(centre[None] - centre[:, None]) <= MIDST * size).all(-1)
+    hollow = amidst & (side[:, None] > HOLLOW * side[None]) & (score[:, None] < np.minimum(score[None], SOLID))
+    return np.asarray(((~sure[:, None] & near) | hollow)[:, sure].any(1), np.bool_)
 
 
 def overlap(box: Floats, others: Floats) -> Floats:

@@ -15,7 +15,9 @@ from streamfilter.detect import (
     STRIDES,
     Detector,
     Lookout,
+    add,
     decode,
+    echoes,
     maps_of,
     prepare,
     resize,
@@ -331,3 +333,36 @@ def test_the_larger_look_uses_the_frames_pixels_within_bounds(long_side: int) ->
     assert config.long_side_px < side <= config.again_large_px
     assert side >= min(long_side, config.again_large_px)
     assert second_side(long_side, config, larger=False) < config.long_side_px
+
+
+def boxes(*rows: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
+    table = np.array(rows, np.float32)
+    return table[:, :4], table[:, 4]
+
+
+@pytest.mark.parametrize(
+    ("other", "echo"),
+    [
+        ((80, 60, 220, 230, 0.35), True),  # the same face with its hair
+        ((130, 160, 170, 190, 0.35), True),  # its mouth alone
+        ((190, 90, 230, 130, 0.35), False),  # somebody who peeps out behind it
+        ((80, 60, 220, 230, 0.6), False),  # sure enough to be another face
+        ((-100, -100, 400, 420, 0.6), True),  # a face that large would hide the sure one
+        ((-100, -100, 400, 420, 0.9), False),
+        ((140, 100, 640, 600, 0.6), False),  # the sure one at its corner only
+    ],
+)
+def test_a_box_that_repeats_a_sure_face_is_an_echo(other: tuple[float, ...], echo: bool) -> None:
+    xyxy, score = boxes((100, 100, 200, 220, 0.92), other)
+    assert echoes(xyxy, score, 0.5).tolist() == [False, echo]
+
+
+def test_a_second_look_adds_doubtful_boxes_only_where_they_are_small() -> None:
+    def found(*rows: tuple[float, ...]) -> Detections:
+        xyxy, score = boxes(*rows)
+        return Detections(xyxy, score, np.zeros((len(xyxy), 5, 2), np.float32))
+
+    first = found((100, 100, 200, 220, 0.9))
+    more = found((300, 300, 340, 340, 0.35), (300, 20, 640, 300, 0.35), (400, 300, 640, 600, 0.8))
+    added = add(first, more, DetectConfig(), frame_side_px=720)
+    assert added.xyxy[:, 0].tolist() == [100, 300, 400]
