@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from streamfilter.crop_grid import GRID, ring, total
+from streamfilter.crop_grid import GRID, STEPS, ring, total
 from streamfilter.structures import Floats
 
 LARGEST_RATIO = 16.0
@@ -26,13 +26,17 @@ _CELL_FLOOR = 1.5
 _CELLS = 3
 _SAMPLES = 10
 _RING_CELLS = 7
-_DOUBT = 0.3
+_DOUBT_LEVEL, _DOUBT_HUE = 0.17, 0.25
+_FOREHEAD_LEVEL = 0.18  # how much more the level may differ there
+_FOREHEAD_CELLS = 14
+_RESTRAINT = 0.08
 _REACH = 5.0
 _WHOLLY = 0.999
 _MIDDLE_LEVEL = 128.0
 _WHITE = 260.0  # a little above the brightest level plus the floor, so that every curve stays finite
 _HUELESS = 0.7
 _LEAST_REDNESS = 0.08
+_SKIN_FROM = 0.6  # of the skin's redness: lids in shadow are skin still, and would turn blue beside a warm cheek
 _RED_LESS_BLUE = np.array([[1, 0, -1]], np.float32)
 _SUM = np.ones((1, 3), np.float32)
 
@@ -54,7 +58,8 @@ class Light:
 
     def curves(self, image: Floats, enlarge: Callable[[Floats], Floats]) -> tuple[Floats, Floats]:
         """Gain and bend for each pixel of an image; `enlarge` brings a field of the grid to its resolution."""
-        hueless = _HUELESS * (1 - np.clip(redness(image) / np.maximum(enlarge(self.redness), _LEAST_REDNESS), 0, 1))
+        skin = np.maximum(enlarge(self.redness), _LEAST_REDNESS)
+        hueless = _HUELESS * (1 - np.clip(redness(image) / (_SKIN_FROM * skin), 0, 1))
         factor = np.exp(-hueless[..., None] * enlarge(self.tint))
         bend = ((1 + enlarge(self.bend) * _WHITE**2) * factor - 1) / _WHITE**2
         return np.asarray(enlarge(self.gain) * factor, np.float32), np.asarray(bend, np.float32)
@@ -158,10 +163,20 @@ def _spread(cells: Floats, inside: Floats) -> Floats:
 def _near(frame: Floats, face: Floats, around: Floats) -> Floats:
     """Log gain at the boundary that the broad light leaves open, fading inwards; what is not skin hardly counts."""
     residual = np.log((frame + _FLOOR) / (face + _FLOOR))
-    doubt = total(np.square(residual / _DOUBT))
+    forehead = _forehead(around)
+    level = total(residual) / 3
+    hue = total(np.square(residual - level[..., None]))
+    doubt = np.square(level / (_DOUBT_LEVEL + _FOREHEAD_LEVEL * forehead)) + hue / _DOUBT_HUE**2
     weight = around / (1 + np.square(doubt))
     known = cv2.merge([*cv2.split(residual * weight[..., None]), weight])
     spread = cv2.GaussianBlur(known, (0, 0), _REACH)
-    return np.asarray(
-        np.clip(spread[..., :3] / (spread[..., 3:] + 0.08), -LARGEST_LOG_NEAR, LARGEST_LOG_NEAR), np.float32
-    )
+    gain = spread[..., :3] / (spread[..., 3] + _RESTRAINT * (1 - 0.7 * forehead))[..., None]
+    return np.asarray(np.clip(gain, -LARGEST_LOG_NEAR, LARGEST_LOG_NEAR), np.float32)
+
+
+def _forehead(around: Floats) -> Floats:
+    """1 in the rows where skin meets skin, whatever their levels, falling to 0 at the eyes: (GRID, 1)."""
+    rows = np.flatnonzero(around.any(1))
+    top = float(rows[0]) if len(rows) else 0.0
+    rise = (top + _FOREHEAD_CELLS - STEPS) / (_FOREHEAD_CELLS / 2)
+    return np.asarray(np.clip(rise, 0, 1)[:, None], np.float32)

@@ -83,8 +83,9 @@ def _references(coarse: Floats, region: Floats) -> tuple[Floats, Floats]:
     around = cv2.dilate(solid, np.ones((2 * _RING_CELLS + 1, 2 * _RING_CELLS + 1), np.uint8)) * (region < 0.5)
     middle = np.median(coarse[core > 0], axis=0) if core.any() else np.zeros(3, np.float32)
     unlike = total(np.square((coarse - middle) / _UNLIKE_SKIN))
-    skin = extend(coarse, (core / (1 + np.square(unlike))).astype(np.float32))
-    return skin, extend(coarse, around.astype(np.float32))
+    alike = 1 / (1 + np.square(unlike))
+    # A forehead or a neck beyond the region is no surroundings: taken for such, it would be filled over and blurred.
+    return extend(coarse, (core * alike).astype(np.float32)), extend(coarse, (around * (1 - alike)).astype(np.float32))
 
 
 def _share(fine: Floats, skin: Floats, beyond: Floats) -> Floats:

@@ -94,3 +94,22 @@ def test_mix_and_change():
 def test_redness_tells_skin_from_grey():
     assert redness(plain(TAN))[0, 0] > 0.2
     assert abs(redness(plain((90, 90, 90)))[0, 0]) < 0.01
+
+
+def test_a_forehead_of_another_level_is_met_where_it_begins():
+    """Skin above the brows that is far brighter than the face below it: no step may be left between them."""
+    frame, ones = plain(TAN * 0.7), np.ones((GRID, GRID), np.float32)
+    frame[:18] = TAN
+    light = measure(frame, ones, plain(TAN), ones, region())
+    edge = light(plain(TAN))[18, 28:36].mean(0)
+    assert np.abs(edge / TAN - 1).max() < 0.12
+    assert np.abs(light(plain(TAN))[40, 32] / (TAN * 0.7) - 1).max() < 0.06
+
+
+def test_lids_in_shadow_take_the_skins_tint():
+    """Skin that is a little less red than the rest would turn blue beside a cheek that became warm."""
+    light = lit(np.array([170.0, 110.0, 70.0]), np.array([210.0, 160.0, 150.0]))
+    lid = np.array([120.0, 97.0, 92.0])
+    assert 0.65 < redness(plain(lid))[0, 0] / redness(plain([210.0, 160.0, 150.0]))[0, 0] < 0.9
+    before, after = lid[0] / lid[2], np.divide(*light(plain(lid))[32, 32][[0, 2]])
+    assert after > 1.3 * before

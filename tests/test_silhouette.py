@@ -86,3 +86,15 @@ def test_skin_against_skin_ends_softly_and_undarkened():
 def test_at_the_temples_the_frame_shows():
     found = edge(*fields((60, 70, 160)))
     assert np.abs(found.fill[20, 12] - (60, 70, 160)).max() < 30
+
+
+def test_a_forehead_beyond_the_region_is_not_foreign():
+    """Skin that goes on above the region, a little brighter, is not filled over, though hair beside it is."""
+    image, mask = np.full((128, 128, 3), (30, 22, 20), np.uint8), np.zeros((128, 128), np.float32)
+    image[20:104, 30:98] = (200, 150, 130)
+    image[20:36, 30:98] = (225, 172, 150)
+    mask[36:100, 34:94] = 1
+    mask = cv2.GaussianBlur(mask, (0, 0), 2)
+    region = to_grid(mask)
+    share = foreign(image, region, Box.of(region, 128))
+    assert share[33:36, 50:78].max() < 0.2
