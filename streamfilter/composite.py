@@ -1,7 +1,7 @@
 """Paint an invented face into a frame: light, contrast, sharpness and grain matched, without a seam.
 
 Within the protected region (mask 1) no pixel of the frame has any weight. The frame is read around the region, and
-within it only as the 3x3 median colours of `light`.
+within it only as the 3x3 median colours and the one contrast of `light`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The light on an invented face: how it must change to match its surroundings.
 
 What is read of the original: the ring just outside the protected region, and from within it nothing but the median
-colour of each cell of a 3x3 grid: 27 numbers per face, each over a ninth of it. They tell light and skin tone, and
-identify nobody.
+colour of each cell of a 3x3 grid, 27 numbers per face, each over a ninth of it, and one number for the whole: how far
+its darkest tenth lies below its median. They tell light, skin tone and contrast, and identify nobody.
 """
 
 from __future__ import annotations
@@ -19,9 +19,13 @@ from streamfilter.structures import Floats
 
 LARGEST_RATIO = 16.0
 LARGEST_LOG_NEAR = 0.5
+LARGEST_CONTRAST = 0.4
 """Bounds of what is done to a face, whatever was measured."""
 
 _FLOOR = 4.0
+_DARK_FLOOR = 12.0  # of three channels
+_DARK_SHARE = 0.5
+_LEAST_DEPTH = 0.15
 _CELL_FLOOR = 1.5
 _CELLS = 3
 _SAMPLES = 10
@@ -48,13 +52,16 @@ class Light:
     Less light is a plain gain: it dims everything alike, white too. Another skin tone is a gain for the darker levels
     and bends towards white: a plain gain would turn the highlights of a tanned face blue when it becomes a pale one.
     For the same reason `tint`, the log of what sets the channels' gains apart, counts in full only where the crop is as
-    red as its skin, `redness` (GRID, GRID): hair, eyes and teeth keep most of their hue.
+    red as its skin, `redness` (GRID, GRID): hair, eyes and teeth keep most of their hue. What is darker than the skin,
+    whose channels' sum is `skin_sum` (GRID, GRID), is made darker still by the power `contrast`: 0 in a hazy frame.
     """
 
     gain: Floats
     bend: Floats
     tint: Floats
     redness: Floats
+    skin_sum: Floats
+    contrast: float = 0.0
 
     def curves(self, image: Floats, enlarge: Callable[[Floats], Floats]) -> tuple[Floats, Floats]:
         """Gain and bend for each pixel of an image; `enlarge` brings a field of the grid to its resolution."""
@@ -62,7 +69,13 @@ class Light:
         hueless = _HUELESS * (1 - np.clip(redness(image) / (_SKIN_FROM * skin), 0, 1))
         factor = np.exp(-hueless[..., None] * enlarge(self.tint))
         bend = ((1 + enlarge(self.bend) * _WHITE**2) * factor - 1) / _WHITE**2
+        if self.contrast > 0:
+            factor *= self._deepened(image, enlarge)[..., None]
         return np.asarray(enlarge(self.gain) * factor, np.float32), np.asarray(bend, np.float32)
+
+    def _deepened(self, image: Floats, enlarge: Callable[[Floats], Floats]) -> Floats:
+        ratio = (total(image) + _DARK_FLOOR) / (enlarge(self.skin_sum) + _DARK_FLOOR)
+        return np.asarray(cv2.pow(np.minimum(ratio, 1), self.contrast), np.float32)
 
     def __call__(self, image: Floats) -> Floats:
         """An image on the grid in this light."""
@@ -72,15 +85,17 @@ class Light:
     def mix(self, other: Light, share: float) -> Light:
         """Between this light (share 0) and another (share 1)."""
         a, b = 1 - share, share
+        contrast = a * self.contrast + b * other.contrast
         fields = zip(self._fields(), other._fields(), strict=True)
-        return Light(*(np.asarray(cv2.addWeighted(ours, a, theirs, b, 0), np.float32) for ours, theirs in fields))
+        gain, bend, tint, red, level = (np.asarray(cv2.addWeighted(x, a, y, b, 0), np.float32) for x, y in fields)
+        return Light(gain, bend, tint, red, level, contrast)
 
     def change(self, other: Light) -> float:
         """How much two lights differ: the mean ratio of what they make of a middle level, as a natural log."""
         return float(np.abs(np.log(self._of_middle() / other._of_middle())).mean())
 
-    def _fields(self) -> tuple[Floats, Floats, Floats, Floats]:
-        return self.gain, self.bend, self.tint, self.redness
+    def _fields(self) -> tuple[Floats, ...]:
+        return self.gain, self.bend, self.tint, self.redness, self.skin_sum
 
     def _of_middle(self) -> Floats:
         return np.asarray(self.gain / (1 + self.bend * np.float32(_MIDDLE_LEVEL**2)), np.float32)
@@ -100,10 +115,21 @@ def measure(frame: Floats, visible: Floats, face: Floats, own: Floats, region: F
     inside = (region >= _WHOLLY).astype(np.float32) * visible
     if not inside.any():
         nothing = np.zeros((GRID, GRID, 3), np.float32)
-        return Light(nothing + 1, nothing, nothing, nothing[..., 0])
+        return Light(nothing + 1, nothing, nothing, nothing[..., 0], nothing[..., 0])
     broad = _broad(_cells(frame, inside, inside), _cells(face, inside * own, inside), inside)
-    near = _near(frame, broad(face), ring(region, _RING_CELLS) * visible)
-    return replace(broad, gain=broad.gain * np.exp(near))
+    lit = broad(face)
+    near = _near(frame, lit, ring(region, _RING_CELLS) * visible)
+    lacking = _depth(frame, inside) / max(_depth(lit, inside * own), _LEAST_DEPTH) - 1
+    return replace(broad, gain=broad.gain * np.exp(near), contrast=min(max(lacking, 0.0), LARGEST_CONTRAST))
+
+
+def _depth(image: Floats, inside: Floats) -> float:
+    """How far the darkest tenth lies below the median, as a natural log."""
+    level = np.sort(total(image)[inside > _DARK_SHARE])
+    if not len(level):
+        return 0.0
+    dark, middle = level[len(level) // 10], level[len(level) // 2]
+    return float(np.log((middle + _DARK_FLOOR) / (dark + _DARK_FLOOR)))
 
 
 def _broad(ours: Floats, theirs: Floats, inside: Floats) -> Light:
@@ -116,8 +142,10 @@ def _broad(ours: Floats, theirs: Floats, inside: Floats) -> Light:
     gain = ratio * (1 + bend * np.square(theirs))
     tint = np.log(ratio / ratio.mean(-1, keepdims=True))
     skin = np.broadcast_to(redness(theirs)[..., None], tint.shape)
+    skin = np.dstack([skin[..., 0], theirs.sum(-1), theirs.sum(-1)])
     gain, bend, tint, skin = (_spread(field, inside) for field in (gain, bend, tint, skin))
-    return Light(gain, bend, tint, np.ascontiguousarray(skin[..., 0]))
+    red, level = (np.ascontiguousarray(skin[..., index]) for index in (0, 1))
+    return Light(gain, bend, tint, red, level)
 
 
 def _cells(image: Floats, weight: Floats, inside: Floats) -> Floats:

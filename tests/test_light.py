@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamfilter.crop_grid import GRID
-from streamfilter.light import LARGEST_RATIO, Light, measure, redness
+from streamfilter.light import LARGEST_CONTRAST, LARGEST_RATIO, Light, measure, redness
 
 TAN, PALE = np.array([180.0, 112.0, 85.0]), np.array([210.0, 160.0, 150.0])
 COLOURS = st.tuples(*[st.floats(0, 255)] * 3)
@@ -109,7 +111,31 @@ def test_a_forehead_of_another_level_is_met_where_it_begins():
 def test_lids_in_shadow_take_the_skins_tint():
     """Skin that is a little less red than the rest would turn blue beside a cheek that became warm."""
     light = lit(np.array([170.0, 110.0, 70.0]), np.array([210.0, 160.0, 150.0]))
-    lid = np.array([120.0, 97.0, 92.0])
-    assert 0.65 < redness(plain(lid))[0, 0] / redness(plain([210.0, 160.0, 150.0]))[0, 0] < 0.9
+    lid = np.array([120.0, 97.0, 95.0])
+    assert 0.6 < redness(plain(lid))[0, 0] / redness(plain([210.0, 160.0, 150.0]))[0, 0] < 0.9
     before, after = lid[0] / lid[2], np.divide(*light(plain(lid))[32, 32][[0, 2]])
-    assert after > 1.3 * before
+    assert after > 1.65 * before
+
+
+def with_features(skin, features) -> np.ndarray:
+    """A face whose features, a sixth of it, are as dark as told."""
+    out = plain(skin)
+    out[24:29, 18:46] = features
+    return out
+
+
+@pytest.mark.parametrize(("dark", "contrast"), [(TAN * 0.2, True), (TAN * 0.6, False), (TAN, False)])
+def test_features_become_as_deep_as_the_frames_and_never_paler(dark, contrast):
+    ones, face = np.ones((GRID, GRID), np.float32), with_features(TAN, TAN * 0.5)
+    light = measure(with_features(TAN, dark), ones, face, ones, region())
+    out = light(face)
+    assert (light.contrast > 0.1) == contrast
+    assert light.contrast <= LARGEST_CONTRAST
+    assert np.abs(out[40, 32] / TAN - 1).max() < 0.05, "the skin stays"
+    depth = out[26, 32].sum() / (TAN * 0.5).sum()
+    assert depth < 0.85 if contrast else depth > 0.9
+
+
+def test_contrast_is_mixed_like_the_rest():
+    light = lit(PALE, TAN)
+    assert replace(light, contrast=0.4).mix(replace(light, contrast=0.2), 0.25).contrast == pytest.approx(0.35)
