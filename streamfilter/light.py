@@ -67,7 +67,7 @@ class Light:
         """Gain and bend for each pixel of an image; `enlarge` brings a field of the grid to its resolution."""
         skin = np.maximum(enlarge(self.redness), _LEAST_REDNESS)
         hueless = _HUELESS * (1 - np.clip(redness(image) / (_SKIN_FROM * skin), 0, 1))
-        factor = np.exp(-hueless[..., None] * enlarge(self.tint))
+        factor = np.asarray(cv2.exp(-hueless[..., None] * enlarge(self.tint)), np.float32)
         bend = ((1 + enlarge(self.bend) * _WHITE**2) * factor - 1) / _WHITE**2
         if self.contrast > 0:
             factor *= self._deepened(image, enlarge)[..., None]
@@ -120,7 +120,7 @@ def measure(frame: Floats, visible: Floats, face: Floats, own: Floats, region: F
     lit = broad(face)
     near = _near(frame, lit, ring(region, _RING_CELLS) * visible)
     lacking = _depth(frame, inside) / max(_depth(lit, inside * own), _LEAST_DEPTH) - 1
-    return replace(broad, gain=broad.gain * np.exp(near), contrast=min(max(lacking, 0.0), LARGEST_CONTRAST))
+    return replace(broad, gain=broad.gain * cv2.exp(near), contrast=min(max(lacking, 0.0), LARGEST_CONTRAST))
 
 
 def _depth(image: Floats, inside: Floats) -> float:

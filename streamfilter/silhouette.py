@@ -90,11 +90,11 @@ def _references(coarse: Floats, region: Floats) -> tuple[Floats, Floats]:
 
 def _share(fine: Floats, skin: Floats, beyond: Floats) -> Floats:
     nearer = _distance(fine, skin) - _distance(fine, beyond)
-    return np.asarray(1 / (1 + np.exp((_BIAS - nearer) / _SOFTNESS)), np.float32)
+    return np.asarray(1 / (1 + cv2.exp((_BIAS - nearer) / _SOFTNESS)), np.float32)
 
 
 def _distance(a: Floats, b: Floats) -> Floats:
-    return np.asarray(np.sqrt(total(np.square(a - b))), np.float32)
+    return np.asarray(cv2.sqrt(total(np.square(a - b))), np.float32)
 
 
 def _joined(share: Floats, region: Floats, box: Box) -> Floats:
