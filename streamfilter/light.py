@@ -142,9 +142,9 @@ def _broad(ours: Floats, theirs: Floats, inside: Floats) -> Light:
     gain = ratio * (1 + bend * np.square(theirs))
     tint = np.log(ratio / ratio.mean(-1, keepdims=True))
     skin = np.broadcast_to(redness(theirs)[..., None], tint.shape)
-    skin = np.dstack([skin[..., 0], theirs.sum(-1), theirs.sum(-1)])
-    gain, bend, tint, skin = (_spread(field, inside) for field in (gain, bend, tint, skin))
-    red, level = (np.ascontiguousarray(skin[..., index]) for index in (0, 1))
+    fields = _spread(np.dstack([gain, bend, tint, skin[..., :1], theirs.sum(-1, keepdims=True)]), inside)
+    gain, bend, tint = (np.ascontiguousarray(fields[..., first : first + 3]) for first in (0, 3, 6))
+    red, level = (np.ascontiguousarray(fields[..., index]) for index in (9, 10))
     return Light(gain, bend, tint, red, level)
 
 
@@ -193,7 +193,7 @@ def _near(frame: Floats, face: Floats, around: Floats) -> Floats:
     residual = np.log((frame + _FLOOR) / (face + _FLOOR))
     forehead = _forehead(around)
     level = total(residual) / 3
-    hue = total(np.square(residual - level[..., None]))
+    hue = np.maximum(total(np.square(residual)) - 3 * np.square(level), 0)
     doubt = np.square(level / (_DOUBT_LEVEL + _FOREHEAD_LEVEL * forehead)) + hue / _DOUBT_HUE**2
     weight = around / (1 + np.square(doubt))
     known = cv2.merge([*cv2.split(residual * weight[..., None]), weight])
