@@ -26,6 +26,7 @@ ECHO: Final = 0.33
 MIDST, HOLLOW, SOLID = 0.3, 2.0, 0.8
 # In parts of the frame's shorter side; see `add`.
 LARGE: Final = 0.25
+BELIEVED: Final = 0.7
 _CHANNELS: Final = 16
 # exp(8) strides are wider than any frame; a larger exponent could only overflow.
 _MAX_LOG_SIZE: Final = 8.0
@@ -117,13 +118,13 @@ def add(found: Detections, more: Detections, config: DetectConfig, frame_side_px
 
     Args:
         found: What the first look saw.
-        more: What the second look saw; its doubtful boxes count only where they are small, since a large face that the
-            first look did not even doubt is none.
+        more: What the second look saw; its large boxes count only with a high score, since a large face that the first
+            look did not even doubt is seldom one, and a cover that large spoils the picture.
         config: Thresholds.
         frame_side_px: The shorter side of the frame.
     """
     side = (more.xyxy[:, 2:] - more.xyxy[:, :2]).max(-1, initial=0)
-    new = (more.score >= config.threshold) | (side < LARGE * frame_side_px)
+    new = (more.score >= BELIEVED) | (side < LARGE * frame_side_px)
     new &= np.array([overlap(box, found.xyxy).max(initial=0.0) <= config.nms_iou for box in more.xyxy], bool)
     xyxy = np.concatenate([found.xyxy, more.xyxy[new]])
     score = np.concatenate([found.score, more.score[new]])

@@ -357,12 +357,12 @@ def test_a_box_that_repeats_a_sure_face_is_an_echo(other: tuple[float, ...], ech
     assert echoes(xyxy, score, 0.5).tolist() == [False, echo]
 
 
-def test_a_second_look_adds_doubtful_boxes_only_where_they_are_small() -> None:
+def test_a_second_look_adds_middling_boxes_only_where_they_are_small() -> None:
     def found(*rows: tuple[float, ...]) -> Detections:
         xyxy, score = boxes(*rows)
         return Detections(xyxy, score, np.zeros((len(xyxy), 5, 2), np.float32))
 
     first = found((100, 100, 200, 220, 0.9))
-    more = found((300, 300, 340, 340, 0.35), (300, 20, 640, 300, 0.35), (400, 300, 640, 600, 0.8))
+    more = found((300, 300, 340, 340, 0.35), (300, 20, 640, 300, 0.6), (400, 300, 640, 600, 0.8))
     added = add(first, more, DetectConfig(), frame_side_px=720)
     assert added.xyxy[:, 0].tolist() == [100, 300, 400]
