@@ -415,7 +415,9 @@ def test_an_interrupted_run_keeps_the_report_of_what_it_finished(run: Run, tmp_p
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_process_cleanly(tmp_path: Path, number: signal.Signals) -> None:
     write_clip(tmp_path / "in.mp4", frames=1500)
-    code = "import sys; from streamfilter.cli import main; from tests.scenes import FlatModels; main(obj=FlatModels())"
+    # A shell starts background jobs with Ctrl-C ignored, and children inherit that; the suite may run in such a job.
+    heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    code = heed + "from streamfilter.cli import main; from tests.scenes import FlatModels; main(obj=FlatModels())"
     command = [sys.executable, "-c", code, "run", str(tmp_path / "in.mp4"), str(tmp_path / "out.mp4"), "-v"]
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
         while not any(path.name.startswith(".out") for path in tmp_path.iterdir()):
