@@ -18,7 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from training.generator.networks import HIDDEN, RUNGS, STYLES, Decoder, load_decoder, load_mapping, psnr, seeded_z
+from training.generator.networks import HIDDEN, RUNGS, STYLES, Decoder, psnr, seeded_z
+from training.generator.public import load_decoder, load_mapping
 from training.limits import parse_duration
 
 PSI = 0.85
