@@ -124,17 +124,18 @@ def refine(
     *,
     seconds: float,
     seed: int,
+    most_steps: int | None = None,
     sides: Sequence[int] = tuple(RUNGS),
 ) -> None:
-    """Gradient steps on the rungs until the time is up, averaged (EMA); the trunk below them stays frozen."""
+    """Gradient steps on the rungs until time or steps are used up, averaged (EMA); the trunk below stays frozen."""
     rungs = nn.ModuleList(decoder.rungs[str(side)] for side in sides)
     parameters = list(rungs.requires_grad_(True).parameters())
     optimizer = torch.optim.Adam(parameters, betas=(0.9, 0.99))
     average = [parameter.detach().clone() for parameter in parameters]
     rng, step, start, recent = np.random.default_rng(seed), 0, time.monotonic(), dict.fromkeys(sides, 0.0)
-    while (spent := time.monotonic() - start) < seconds:
+    while (done := step / most_steps if most_steps else (time.monotonic() - start) / seconds) < 1:
         for group in optimizer.param_groups:
-            group["lr"] = RATE * min(1.0, (step + 1) / 50) * max(0.02, 1 - spent / seconds)
+            group["lr"] = RATE * min(1.0, (step + 1) / 50) * max(0.02, 1 - done)
         i = int(rng.integers(len(latents)))
         optimizer.zero_grad()
         for side in sides:
@@ -149,7 +150,7 @@ def refine(
         torch._foreach_lerp_(average, parameters, 1 - min(EMA, step / (step + 10)))
         if step % 50 == 0:
             values = " ".join(f"{side}: {loss:.4f}" for side, loss in recent.items())
-            click.echo(f"step {step}  loss {values}  {seconds - spent:.0f} s left")
+            click.echo(f"step {step}  loss {values}  {100 * done:.0f} % done")
     decoder.requires_grad_(False)
     for parameter, value in zip(parameters, average, strict=True):
         parameter.copy_(value)
