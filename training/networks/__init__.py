@@ -1,0 +1,1 @@
+"""The networks that give a latent, and the decoders that paint it."""
