@@ -1,0 +1,1 @@
+"""Pictures of faces -> packs for training: aligned crops with their landmarks."""
