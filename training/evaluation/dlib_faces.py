@@ -26,12 +26,13 @@ class DlibFaces:
         self._detect = dlib.get_frontal_face_detector()
         self._predict = dlib.shape_predictor(str(predictor))
 
-    def boxes(self, image: Image) -> Array:
-        """Boxes (n, 4), xyxy."""
+    def boxes(self, image: Image, *, doubled: bool | None = None) -> Array:
+        """Boxes (n, 4), xyxy; `doubled`: whether the picture is enlarged first, by default if it is small."""
         longest = max(image.shape[:2])
         factor = min(1.0, LONG_SIDE_PX / longest)
         small = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA) if factor < 1 else image
-        found = self._detect(np.ascontiguousarray(small), int(longest <= SMALL_PICTURE_PX))
+        doubled = longest <= SMALL_PICTURE_PX if doubled is None else doubled
+        found = self._detect(np.ascontiguousarray(small), int(doubled))
         edges = [(box.left(), box.top(), box.right() + 1, box.bottom() + 1) for box in found]
         return np.array(edges, np.float64).reshape(-1, 4) / factor
 

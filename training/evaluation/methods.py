@@ -1,0 +1,221 @@
+"""What makes a result of a photo: nothing, pixels, blur, a model as the runtime runs it, or another tool's files."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+
+from streamfilter.anonymize import Anonymizer
+from streamfilter.composite import blend
+from streamfilter.config import AnonymizeConfig, Device
+from streamfilter.errors import InputError, ModelError
+from streamfilter.model_files import sha256, shipped, weights_beside
+from streamfilter.onnx_model import OnnxModel
+from streamfilter.structures import Image, Track
+from training.evaluation.baselines import blurred, face_box, pixelised
+from training.evaluation.photos import SIDE_PX, Photo
+
+SEED = 20
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+
+Change = Callable[[Photo], Image]
+
+
+class Method(Protocol):
+    """One row of the tables."""
+
+    @property
+    def name(self) -> str:
+        """How the row is called."""
+        ...
+
+    def key(self, names: Sequence[str]) -> str:
+        """Changes when the results for these photos would."""
+        ...
+
+    def open(self) -> Change:
+        """Ready to work; done in the process that works."""
+        ...
+
+
+@dataclass(frozen=True)
+class Original:
+    """The photo as it is."""
+
+    name: str = "original"
+
+    def key(self, names: Sequence[str]) -> str:
+        """The photo alone decides."""
+        return self.name
+
+    def open(self) -> Change:
+        """Nothing is changed."""
+        return lambda photo: photo.image
+
+
+@dataclass(frozen=True)
+class Pixelised:
+    """Squares of `block` px in the face's box."""
+
+    block: int
+
+    @property
+    def name(self) -> str:
+        """As in the paper's tables."""
+        return f"pixelisation {self.block}x{self.block}"
+
+    def key(self, names: Sequence[str]) -> str:
+        """The name says all."""
+        return self.name
+
+    def open(self) -> Change:
+        """See `baselines.pixelised`."""
+        return lambda photo: pixelised(photo.image, photo.landmarks, self.block)
+
+
+@dataclass(frozen=True)
+class Blurred:
+    """A Gaussian of `kernel` px over the face's box."""
+
+    kernel: int
+
+    @property
+    def name(self) -> str:
+        """As in the paper's tables."""
+        return f"Gaussian blur {self.kernel}"
+
+    def key(self, names: Sequence[str]) -> str:
+        """The name says all."""
+        return self.name
+
+    def open(self) -> Change:
+        """See `baselines.blurred`."""
+        return lambda photo: blurred(photo.image, photo.landmarks, self.kernel)
+
+
+@dataclass(frozen=True)
+class Painted:
+    """A model of the runtime's contract; the identity model beside it is used, or else the shipped one."""
+
+    name: str
+    model: Path
+    digest: str
+
+    @classmethod
+    def of(cls, name: str, model: Path) -> Painted:
+        """A model file, tried once.
+
+        Raises:
+            ModelError: it is missing, damaged or of another kind.
+        """
+        generator(model)
+        files = [model, identity_of(model), *weights_beside([model])]
+        return cls(name, model, hashlib.sha256("".join(sha256(file) for file in files).encode()).hexdigest())
+
+    def key(self, names: Sequence[str]) -> str:
+        """Bytes of all its files, and the seed."""
+        return f"{self.digest} {SEED}"
+
+    def open(self) -> Change:
+        """One new identity per photo, drawn from `SEED` and the photo's number."""
+        anonymizer = generator(self.model)
+
+        def change(photo: Photo) -> Image:
+            result = paint(anonymizer, photo, photo.index)
+            anonymizer.forget(photo.index)
+            return result
+
+        return change
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """Pictures of the aligned photos that another tool made, under the photos' names (any usual suffix)."""
+
+    name: str
+    folder: Path
+
+    def key(self, names: Sequence[str]) -> str:
+        """Sizes and times of the files."""
+        stats = [self.find(name).stat() for name in names]
+        return hashlib.sha256(str([(s.st_size, s.st_mtime_ns) for s in stats]).encode()).hexdigest()
+
+    def check(self, names: Sequence[str]) -> None:
+        """See that no picture is missing.
+
+        Raises:
+            InputError: one is.
+        """
+        missing = [name for name in names if self._candidate(name) is None]
+        if missing:
+            raise InputError(
+                f"{self.name}: {len(missing)} of {len(names)} pictures are missing in {self.folder}, the first is "
+                f"{missing[0]!r}; --crops DIR writes the photos that the tool is to work on, under the names needed"
+            )
+
+    def find(self, name: str) -> Path:
+        """The file of one photo."""
+        self.check([name])
+        return self._candidate(name) or self.folder
+
+    def open(self) -> Change:
+        """The file's picture at 256 px."""
+
+        def change(photo: Photo) -> Image:
+            path = self.find(photo.name)
+            image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+            if image is None or image.shape[0] != image.shape[1]:
+                raise InputError(f"{path} is no square picture: results on the aligned photos are needed (see --crops)")
+            if len(image) != SIDE_PX:
+                image = cv2.resize(image, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_AREA)
+            return np.ascontiguousarray(image[..., ::-1])
+
+        return change
+
+    def _candidate(self, name: str) -> Path | None:
+        path = self.folder / name
+        others = (path.with_suffix(suffix) for suffix in SUFFIXES)
+        return next((file for file in (path, *others) if file.is_file()), None)
+
+
+BASELINES: tuple[Method, ...] = (Original(), Pixelised(15), Pixelised(25), Blurred(15), Blurred(25))
+
+
+def identity_of(model: Path) -> Path:
+    """The identity model that goes with a generator."""
+    beside = model.with_name("identity.onnx")
+    return beside if beside.is_file() else shipped("identity.onnx")
+
+
+def generator(model: Path) -> Anonymizer:
+    """The runtime's own painter with this one model, on the CPU with one thread.
+
+    Raises:
+        ModelError: the file is missing, damaged or of another kind.
+    """
+    loaded = OnnxModel(model, kind="anonymizer", device=Device.CPU, threads=1)
+    identity = OnnxModel(identity_of(model), kind="identity", device=Device.CPU, threads=1)
+    try:
+        side = int(loaded.metadata["resolution"])
+    except (KeyError, ValueError) as error:
+        raise ModelError(f"{model.name} does not say its resolution in its metadata") from error
+    return Anonymizer({side: loaded}, identity, AnonymizeConfig(max_rung_px=side, seed=SEED))
+
+
+def paint(anonymizer: Anonymizer, photo: Photo, identity: int) -> Image:
+    """The photo with the invented face number `identity`, composed as the runtime does for a still picture."""
+    x0, y0, x1, y1 = face_box(photo.landmarks, len(photo.image))
+    track = Track(identity, np.array([x0, y0, x1, y1], np.float32), landmarks=photo.landmarks, confidence=1.0)
+    crop = anonymizer.crop(photo.image, track)
+    if crop is None:
+        raise InputError(f"{photo.name}: its landmarks make no face")
+    canvas = photo.image.copy()
+    for patch in anonymizer([crop]):
+        blend(canvas, photo.image, patch)
+    return canvas
