@@ -38,16 +38,21 @@ class Controller(nn.Module):
 
     def forward(self, surroundings: Tensor, landmarks: Tensor, identity: Tensor) -> Tensor:
         """Latent (N, 23, 512)."""
+        return self.steer(surroundings, landmarks, identity)[0]
+
+    def steer(self, surroundings: Tensor, landmarks: Tensor, identity: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Latent (N, 23, 512), observations of the identity and those asked for (N, 154), openings seen (N, 3)."""
         groups = identity[:, FIRST_SLOTS]
         own = (groups - self.average).flatten(1) @ self.predict + self.offset
-        seen = landmarks.flatten(1)
-        shape = self.mean + (seen - self.mean) @ self.keep.T
+        flat = landmarks.flatten(1)
+        shape = self.mean + (flat - self.mean) @ self.keep.T
         shape = shape + (own[:, :136] - self.mean) - (own[:, :136] - self.mean) @ self.keep.T
         ask, keep, shift = self.calibration
-        openings = ask * (seen @ self.openings) + keep * own[:, 151:] + shift
+        seen = flat @ self.openings
+        openings = ask * seen + keep * own[:, 151:] + shift
         target = torch.cat((shape, self.colours(surroundings), openings), 1)
-        shift = (target - own) @ self.gain.T
-        return identity + spread(shift.reshape(-1, 3, 512))
+        moved = (target - own) @ self.gain.T
+        return identity + spread(moved.reshape(-1, 3, 512)), own, target, seen
 
 
 class Anonymizer(nn.Module):
