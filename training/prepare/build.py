@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from streamfilter.errors import ConfigError, InputError
@@ -86,7 +87,7 @@ def build(out: Path, plans: Sequence[Plan], teacher: Teacher, say: Callable[[str
         say(f"{len(plans) - len(left)} of {len(plans)} parts are there already")
     progress = Progress(sum(one.count for _, one in left), say)
     for number, one in left:
-        part = make_part(one, teacher, lambda label=one.source: progress.step(label))
+        part = make_part(one, teacher, partial(progress.step, one.source))
         part.save(part_path(out, number))
 
 
