@@ -54,7 +54,9 @@ def exported(module: nn.Module, values: tuple[Tensor, ...]) -> ort.InferenceSess
             module, values, file, opset_version=17, dynamo=False, input_names=list(names), output_names=["out"],
             dynamic_axes={name: {0: "n"} for name in (*names, "out")},
         )  # fmt: skip
-    return ort.InferenceSession(file.getvalue(), providers=["CPUExecutionProvider"])
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    return ort.InferenceSession(file.getvalue(), options, providers=["CPUExecutionProvider"])
 
 
 class Twice(nn.Module):
