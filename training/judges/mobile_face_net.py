@@ -17,8 +17,10 @@ BOTTLENECKS = ((2, 64, 5, 2), (4, 128, 1, 2), (2, 128, 6, 1), (4, 128, 1, 2), (2
 class ConvBlock(nn.Module):
     """Convolution, batch normalisation and, unless linear, PReLU."""
 
-    def __init__(self, i: int, o: int, kernel: int | tuple[int, int], stride: int, padding: int, *, depthwise: bool = False,
-                 linear: bool = False) -> None:  # fmt: skip
+    def __init__(
+        self, i: int, o: int, kernel: int | tuple[int, int], stride: int, padding: int, *,
+        depthwise: bool = False, linear: bool = False,
+    ) -> None:  # fmt: skip
         super().__init__()
         self.conv = nn.Conv2d(i, o, kernel, stride, padding, groups=i if depthwise else 1, bias=False)
         self.bn = nn.BatchNorm2d(o)

@@ -80,10 +80,7 @@ class OnnxGraph(nn.Module):
             self.register_buffer(self._constants[name], tensor)
         self._input = next(item.name for item in model.graph.input if item.name not in self._constants)
         self._output = model.graph.output[0].name
-        self._steps = [
-            (node.op_type, list(node.input), node.output[0], {a.name: helper.get_attribute_value(a) for a in node.attribute})
-            for node in nodes
-        ]  # fmt: skip
+        self._steps = [(node.op_type, list(node.input), node.output[0], _attributes(node)) for node in nodes]
 
     def forward(self, picture: Tensor) -> Tensor:
         """Run the graph."""
@@ -92,6 +89,10 @@ class OnnxGraph(nn.Module):
         for kind, inputs, output, attributes in self._steps:
             values[output] = OPERATORS[kind]([values[name] for name in inputs if name], attributes)
         return values[self._output]
+
+
+def _attributes(node: onnx.NodeProto) -> Attributes:
+    return {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
 
 
 def _constants(model: onnx.ModelProto) -> list[tuple[str, Tensor]]:

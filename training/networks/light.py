@@ -118,7 +118,8 @@ def blank() -> dict[str, np.ndarray]:
     shapes = {
         "mean": (POINTS,), "keep": (POINTS, POINTS), "predict": (3 * WIDTH, 154), "offset": (154,),
         "gain": (3 * WIDTH, 154), "openings": (POINTS, OPENINGS), "calibration": (3, OPENINGS),
-        "light": (THUMB * THUMB * 3, COLOURS), "light_offset": (COLOURS,), "average": (WIDTH,), "metric": (WIDTH, WIDTH),
+        "light": (THUMB * THUMB * 3, COLOURS), "light_offset": (COLOURS,), "average": (WIDTH,),
+        "metric": (WIDTH, WIDTH),
     }  # fmt: skip
     return {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
 
