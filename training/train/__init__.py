@@ -1,0 +1,1 @@
+"""Training as a command: presets, batches, the loop, and what it writes."""

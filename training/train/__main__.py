@@ -1,0 +1,5 @@
+"""`python -m training.train`."""
+
+from training.train.cli import main
+
+main()
