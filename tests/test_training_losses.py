@@ -60,6 +60,16 @@ def test_away_and_same() -> None:
     assert beyond.same(torch.cat((one[:1], -one[:1]))).item() == pytest.approx(2, abs=1e-5)
 
 
+def test_distinct_asks_to_be_told_from_others() -> None:
+    own, others = torch.eye(8)[:2], torch.eye(8)[2:]
+    assert beyond.distinct(own, own, others).item() < 1e-5
+    assert beyond.distinct(others[:2], own, others).item() > 10
+    middle = F.normalize(own + others[:2], dim=1)
+    assert beyond.distinct(middle, own, others).item() == pytest.approx(math.log(2), rel=1e-3)
+    # Oneself among the others is no mistake.
+    assert beyond.distinct(own, own, torch.cat((own, others))).item() < 1e-5
+
+
 def test_openings_see_a_blink_and_nothing_else() -> None:
     blink = faces(1)
     blink[:, [37, 38], 1] = blink[:, [41, 40], 1]

@@ -46,7 +46,7 @@ def terms_of(judges: Judges, batch: Batch, face: Tensor, weights: Weights) -> di
     with torch.no_grad():
         was = judges.identity(batch.original, batch.landmarks)
     painted = look(
-        judges, face, batch, wanted=batch.landmarks, own=was.flip(0), was=was, shift=face.flatten(1)[:, :8], only=1
+        judges, face, batch, wanted=batch.landmarks, own=was.flip(0), was=was, others=was[:1], shift=face.flatten(1)[:, :8], only=1
     )
     return objective(painted, batch, judges, weights)
 

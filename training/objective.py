@@ -29,6 +29,7 @@ class Weights:
     landmark_emphasised: float = 0.0
     away: float = 0.0
     same: float = 0.0
+    distinct: float = 0.0
     openings: float = 0.0
     colours: float = 0.0
     seam: float = 0.0
@@ -71,6 +72,7 @@ class Painted:
         own: (N, d), who it was to be: R(G(Z)).
         was: (N, d), who was filmed: R(X).
         shift: (N, k), the learnt shift in standard deviations of the latents.
+        others: (K, d), the own faces of other invented people.
     """
 
     face: Tensor
@@ -81,6 +83,7 @@ class Painted:
     own: Tensor
     was: Tensor
     shift: Tensor
+    others: Tensor
 
 
 def fuse(face: Tensor, batch: Batch) -> Tensor:
@@ -89,17 +92,17 @@ def fuse(face: Tensor, batch: Batch) -> Tensor:
 
 
 def look(
-    judges: Judges, face: Tensor, batch: Batch, *, wanted: Tensor, own: Tensor, was: Tensor, shift: Tensor,
-    only: int | None = None,
+    judges: Judges, face: Tensor, batch: Batch, *, wanted: Tensor, own: Tensor, was: Tensor, others: Tensor,
+    shift: Tensor, only: int | None = None,
 ) -> Painted:  # fmt: skip
     """Let landmark network and recognisers (all, or `only` one of them) look at painted faces.
 
-    `own` and `was` are embeddings by all recognisers; see `Painted`.
+    `own`, `was` and `others` are embeddings by all recognisers; see `Painted`.
     """
     found, part = judges.landmarks(face, wanted), judges.identity.part
     return Painted(
         face=face, fused=fuse(face, batch), wanted=wanted, found=found, embedding=judges.identity(face, found, only),
-        own=part(own, only), was=part(was, only), shift=shift,
+        own=part(own, only), was=part(was, only), shift=shift, others=part(others, only),
     )  # fmt: skip
 
 
@@ -119,6 +122,7 @@ TERMS: Mapping[str, Callable[[Painted, Batch, Judges], Tensor]] = {
     "perceptual": _perceptual,
     "away": lambda p, b, _: beyond.away(p.embedding, p.was),
     "same": lambda p, b, _: beyond.same(p.embedding),
+    "distinct": lambda p, b, _: beyond.distinct(p.embedding, p.own, p.others),
     "openings": lambda p, b, _: beyond.openings(p.found, b.landmarks),
     "colours": lambda p, b, _: beyond.colours(p.face, b.original, p.found, b.landmarks),
     "seam": lambda p, b, _: beyond.seam(p.face, b.original, b.mask),

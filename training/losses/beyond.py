@@ -23,6 +23,19 @@ def same(result: Tensor) -> Tensor:
     return 1 - (result[0::2] * result[1::2]).sum(1).mean()
 
 
+def distinct(result: Tensor, own: Tensor, others: Tensor, scale: float = 16.0) -> Tensor:
+    """Cross-entropy of recognising each result as its own person among `others` (K, d).
+
+    Without it the easiest way to be one person in every pose is to be the same person always.
+    """
+    right = (result * own).sum(1, keepdim=True)
+    wrong = result @ others.T
+    # A person among `others` who is the own one, or looks just like it, is no mistake.
+    wrong = wrong.masked_fill((own @ others.T) > 0.95, -1.0)
+    logits = scale * torch.cat((right, wrong), 1)
+    return F.cross_entropy(logits, logits.new_zeros(len(logits), dtype=torch.long))
+
+
 def opening(landmarks: Tensor) -> Tensor:
     """How far left eye, right eye and mouth are open, (N, 3), in crop sides."""
     gaps = [landmarks[:, list(low), 1].mean(1) - landmarks[:, list(up), 1].mean(1) for low, up in LIDS]
