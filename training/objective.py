@@ -92,17 +92,18 @@ def fuse(face: Tensor, batch: Batch) -> Tensor:
 
 
 def look(
-    judges: Judges, face: Tensor, batch: Batch, *, wanted: Tensor, own: Tensor, was: Tensor, others: Tensor,
-    shift: Tensor, only: int | None = None,
+    judges: Judges, face: Tensor, batch: Batch, *, wanted: Tensor, own: Tensor, was: Tensor, shift: Tensor,
+    others: Tensor | None = None, only: int | None = None,
 ) -> Painted:  # fmt: skip
     """Let landmark network and recognisers (all, or `only` one of them) look at painted faces.
 
-    `own`, `was` and `others` are embeddings by all recognisers; see `Painted`.
+    `own`, `was` and `others` are embeddings by all recognisers; see `Painted`. Without `others`, those are the other
+    people of the batch.
     """
     found, part = judges.landmarks(face, wanted), judges.identity.part
     return Painted(
         face=face, fused=fuse(face, batch), wanted=wanted, found=found, embedding=judges.identity(face, found, only),
-        own=part(own, only), was=part(was, only), shift=shift, others=part(others, only),
+        own=part(own, only), was=part(was, only), shift=shift, others=part(own if others is None else others, only),
     )  # fmt: skip
 
 
