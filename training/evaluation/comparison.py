@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from training.detector.boxes import Array
+from streamfilter.structures import Floats
 from training.evaluation import metrics
 from training.evaluation.bootstrap import Estimate, estimate
 from training.evaluation.frechet import Gaussian, frechet_distance
@@ -90,12 +91,12 @@ def compare(before: Seen, after: Seen, reference: Gaussian) -> Comparison:
     )
 
 
-def has_landmarks(seen: Seen) -> Array:
+def has_landmarks(seen: Seen) -> NDArray[np.bool_]:
     """Where dlib found the face, (n,)."""
-    return ~np.isnan(seen["landmarks"]).any((1, 2))
+    return np.isfinite(seen["landmarks"]).all((1, 2))
 
 
-def _openings(before: Array, after: Array) -> dict[str, float | None]:
+def _openings(before: Floats, after: Floats) -> dict[str, float | None]:
     if not len(before):
         return {"eyes": None, "mouth": None}
     series = [metrics.openings(landmarks, SIDE_PX) for landmarks in (before, after)]

@@ -118,7 +118,7 @@ def degrees_between(a: Array, b: Array) -> Array:
 def angle_differences(a: Array, b: Array) -> Array:
     """|yaw|, |pitch|, |roll| of the differences, in degrees, (..., 3)."""
     apart = angles(a) - angles(b)
-    return np.abs((apart + 180) % 360 - 180)
+    return np.asarray(np.abs((apart + 180) % 360 - 180))
 
 
 def _load_network(path: Path) -> PoseNetwork:
@@ -133,7 +133,7 @@ def _load_network(path: Path) -> PoseNetwork:
 def _load_scale(path: Path) -> tuple[Array, Array]:
     with path.open("rb") as file:
         found = _ArraysOnly(file).load()
-    return np.float64(found["mean"][:CAMERA]), np.float64(found["std"][:CAMERA])
+    return np.asarray(found["mean"][:CAMERA], np.float64), np.asarray(found["std"][:CAMERA], np.float64)
 
 
 class _ArraysOnly(pickle.Unpickler):

@@ -134,11 +134,14 @@ def run(parts: Sequence[Part], setup: Setup, workers: int) -> Iterator[Part]:
             measure_and_keep(part, setup)
             yield part
         return
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
+    try:
         futures = {pool.submit(measure_and_keep, part, setup): part for part in open_}
         for future in as_completed(futures):
             future.result()
             yield futures[future]
+    finally:  # stopped or failed: finish what is under way, begin nothing else
+        pool.shutdown(cancel_futures=True)
 
 
 def measure_and_keep(part: Part, setup: Setup) -> None:

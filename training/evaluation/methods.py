@@ -152,7 +152,7 @@ class Foreign:
         Raises:
             InputError: one is.
         """
-        missing = [name for name in names if self._candidate(name) is None]
+        missing = [name for name in names if not self._candidates(name)]
         if missing:
             raise InputError(
                 f"{self.name}: {len(missing)} of {len(names)} pictures are missing in {self.folder}, the first is "
@@ -160,9 +160,13 @@ class Foreign:
             )
 
     def find(self, name: str) -> Path:
-        """The file of one photo."""
+        """The file of one photo.
+
+        Raises:
+            InputError: there is none.
+        """
         self.check([name])
-        return self._candidate(name) or self.folder
+        return self._candidates(name)[0]
 
     def open(self) -> Change:
         """The file's picture at 256 px."""
@@ -178,10 +182,9 @@ class Foreign:
 
         return change
 
-    def _candidate(self, name: str) -> Path | None:
+    def _candidates(self, name: str) -> list[Path]:
         path = self.folder / name
-        others = (path.with_suffix(suffix) for suffix in SUFFIXES)
-        return next((file for file in (path, *others) if file.is_file()), None)
+        return [file for file in (path, *(path.with_suffix(suffix) for suffix in SUFFIXES)) if file.is_file()]
 
 
 BASELINES: tuple[Method, ...] = (Original(), Pixelised(15), Pixelised(25), Blurred(15), Blurred(25))

@@ -38,7 +38,8 @@ class MobileNetV2(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        layers, width = [_conv(3, 32, 3, 2)], 32
+        layers: list[nn.Module] = [_conv(3, 32, 3, 2)]
+        width = 32
         for expansion, channels, repetitions, stride in GROUPS:
             for k in range(repetitions):
                 layers.append(Bottleneck(width, channels, stride if k == 0 else 1, expansion))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from streamfilter.structures import Floats, Image
 from training.detector.boxes import Array, iou
@@ -24,7 +26,7 @@ VERSION = 1
 LEAST_FACE_PX = 40  # of MTCNN: in an aligned crop of 256 px the face is some 130 px wide
 RECOGNISER_FILE = Path("identity/mfn_insightface_y1.onnx")
 
-Seen = dict[str, Array]
+Seen = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,11 +66,11 @@ def look(judges: PortraitJudges, photo: Photo, image: Image) -> Seen:
     landmarks = np.full((68, 2), np.nan, np.float32) if found is None else judges.dlib.landmarks(image, found)
     return {
         "landmarks": landmarks,
-        "mtcnn": np.float32(_probability(judges.mtcnn(image), place)),
+        "mtcnn": np.array(_probability(judges.mtcnn(image), place), np.float32),
         "identity": identify(judges.recognise, photo, image, landmarks),
-        "ssim": np.float32(ssim(photo.image, image)),
-        "head": np.float32(judges.head_pose(image, photo.landmarks)),
-        "features": np.float32(judges.features(image)),
+        "ssim": np.array(ssim(photo.image, image), np.float32),
+        "head": np.array(judges.head_pose(image, photo.landmarks), np.float32),
+        "features": np.array(judges.features(image), np.float32),
     }
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from training.detector.boxes import Array
 
+Indices = NDArray[np.intp]
 
-def pairs_of(people: Sequence[object]) -> tuple[Array, Array, Array]:
+
+def pairs_of(people: Sequence[object]) -> tuple[Indices, Indices, NDArray[np.bool_]]:
     """All pairs (i, j), i < j, and whether both are the same person: three arrays (n (n - 1) / 2,)."""
     rows, columns = np.triu_indices(len(people), 1)
     numbers = np.unique([str(person) for person in people], return_inverse=True)[1]
