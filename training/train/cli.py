@@ -22,8 +22,10 @@ from training.train.checkpoint import checkpoints, load_resume
 from training.train.loop import Job, train
 from training.train.presets import Preset
 from training.train.records import Records, has_tensorboard
+from training.train.references import Unsteered
 from training.train.stop import Stop
 
+PEOPLE, TELL_EVERY = "people.pt", 320
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 PATH = click.Path(exists=True, path_type=Path)
@@ -183,12 +185,22 @@ def carry_out(plan: Plan, stop: Stop) -> None:
         f"{len(maker.faces)} faces, {learnt:,} learnt parameters on {trainer.device}, "
         + (f"going on at step {trainer.step}" if trainer.step else "from the start")
     )
+    meet_people(plan, trainer.frozen.own)
     records = Records(plan.run, trainer.step, tensorboard=plan.tensorboard)
     try:
         reason = train(Job(run=plan.run, trainer=trainer, make=maker, shown=shown(maker), records=records), stop)
     finally:
         records.close()
     click.echo(f"stopped because {reason}; the last checkpoint is {checkpoints(plan.run)[-1]}")
+
+
+def meet_people(plan: Plan, own: Unsteered) -> None:
+    """Look at all invented people beforehand where the losses compare with all of them."""
+    path = plan.run / PEOPLE
+    if not plan.preset.weights.distinct or own.recall(path):
+        return
+    own.everyone(lambda k, of: click.echo(f"looked at {k} of {of} invented people") if k % TELL_EVERY == 0 else None)
+    own.keep(path)
 
 
 def set_up(preset: Preset) -> None:

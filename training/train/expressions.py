@@ -17,7 +17,7 @@ LIDS = ((37, 41), (38, 40), (43, 47), (44, 46))
 INNER_LIPS = ((61, 67), (62, 66), (63, 65))
 # How far each point follows the lower jaw, from the lip's middle to the jaw's angle.
 LOWER = {
-    66: 1.0, 67: 0.9, 65: 0.9, 57: 1.0, 58: 0.9, 56: 0.9, 59: 0.55, 55: 0.55,
+    66: 1.0, 67: 0.95, 65: 0.95, 57: 1.0, 58: 0.95, 56: 0.95, 59: 0.6, 55: 0.6,
     8: 0.95, 7: 0.9, 9: 0.9, 6: 0.75, 10: 0.75, 5: 0.5, 11: 0.5, 4: 0.25, 12: 0.25,
 }  # fmt: skip
 UPPER = {62: 1.0, 61: 0.9, 63: 0.9, 51: 0.8, 50: 0.7, 52: 0.7, 49: 0.3, 53: 0.3}
@@ -32,7 +32,7 @@ class ExpressionConfig:
     blinks: float = 0.0  # share of the faces whose lids are moved
     mouths: float = 0.0  # share whose mouth is moved
     widest_eyes: float = 1.3  # the lids' opening is multiplied by 0 to this
-    widest_mouth: float = 0.7  # opening of the lips over the mouth's width, at most
+    widest_mouth: float = 0.55  # opening of the lips over the mouth's width, at most
 
 
 STILL = ExpressionConfig()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any
+from typing import Any, get_type_hints
 
 from streamfilter.errors import ConfigError
 from training.objective import Weights
@@ -82,19 +82,22 @@ class Preset:
 
 
 BEYOND = Weights(
-    landmark=0.0, landmark_emphasised=1.0, identity=0.3, perceptual=0.1, away=0.3, same=0.1, openings=0.05,
-    colours=0.3, seam=0.1, flicker=0.2, pull=0.01,
+    landmark=0.0, landmark_emphasised=2.0, identity=1.0, perceptual=0.0, away=0.4, same=0.2, distinct=0.15,
+    openings=0.3, colours=0.4, pull=0.02,
 )  # fmt: skip
+# An encoder sees the surroundings: it can also be held to the picture.
+SEEING = replace(BEYOND, perceptual=0.1, seam=0.1, flicker=0.2)
 PRESETS: Mapping[str, Preset] = {
     "paper": Preset(name="paper"),
     "light": Preset(
         name="light", kind="light", side=128, batch=8, kimg=40, optimizer="adam", rate=3e-4, warmup_kimg=0.4,
-        cooldown_kimg=8, clip=1.0, ema=0.998, weights=BEYOND, blinks=0.25, mouths=0.2, temporal=0.25, rare=1.5,
+        cooldown_kimg=8, clip=1.0, ema=0.999, weights=BEYOND,
+        rungs=(256, 128, 256, 128, 128, 256, 128, 64), blinks=0.25, mouths=0.2, temporal=0.25, rare=1.5,
         jitter=0.0015, people=2400, take_turns=True, device="cpu", precision="bf16", threads=1,
     ),
     "gpu": Preset(
         name="gpu", side=256, batch=64, kimg=2000, optimizer="ranger", rate=4e-4, warmup_kimg=10, cooldown_kimg=400,
-        clip=5.0, ema=0.9995, weights=BEYOND, blinks=0.2, mouths=0.15, temporal=0.25, rare=1.5,
+        clip=5.0, ema=0.9995, weights=SEEING, blinks=0.2, mouths=0.15, temporal=0.25, rare=1.5,
         jitter=0.0015, device="cuda", precision="bf16",
         compile=True, tf32=True, workers=12, tick=100, model={"preset": "compact"},
     ),
@@ -103,6 +106,16 @@ PRESETS: Mapping[str, Preset] = {
         people=16, workers=0, threads=1, tick=5, snapshot_ticks=2,
     ),
 }  # fmt: skip
+
+
+SWITCHES = {"true": True, "false": False, "1": True, "0": False, "yes": True, "no": False}
+READERS: Mapping[Any, Callable[[str], Any]] = {
+    str: str,
+    int: int,
+    float: float,
+    bool: lambda text: SWITCHES[text.lower()],
+    tuple[int, ...]: lambda text: tuple(int(part) for part in text.split(",") if part),
+}
 
 
 def named(name: str) -> Preset:
@@ -145,15 +158,10 @@ def _value(owner: Preset | Weights, name: str, text: str) -> Any:
     """The text as the type that the field has."""
     if name not in {f.name for f in fields(owner)}:
         raise ConfigError(f"no setting {name!r}; there are {', '.join(f.name for f in fields(owner))}")
-    kind = type(getattr(owner, name))
     try:
-        if kind is tuple:
-            return tuple(int(part) for part in text.split(",") if part)
-        if kind is bool:
-            return {"true": True, "false": False, "1": True, "0": False, "yes": True, "no": False}[text.lower()]
-        return kind(text)
+        return READERS[get_type_hints(type(owner))[name]](text)
     except (ValueError, KeyError) as error:
-        raise ConfigError(f"{name}={text!r}: {kind.__name__} expected") from error
+        raise ConfigError(f"{name}={text!r}: {type(getattr(owner, name)).__name__} expected") from error
 
 
 def _json(text: str) -> Any:

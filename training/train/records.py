@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,14 @@ NOT_DRAWN = {"step", "kimg"}
 
 class DivergedError(StreamFilterError, ArithmeticError):
     """A loss or the gradient is no finite number any more."""
+
+
+def diverged(names: Sequence[str], step: int) -> DivergedError:
+    """The error that says which numbers broke, and what to do."""
+    return DivergedError(
+        f"{', '.join(names)} became infinite or NaN at step {step}; the last checkpoint is from before."
+        " Go on from it with a lower rate (--set rate=...) or a smaller gradient (--set clip=...)"
+    )
 
 
 class Means:
@@ -46,10 +54,7 @@ class Means:
         self._sums, self._counts = {}, {}
         broken = [name for name, value in means.items() if not math.isfinite(value)]
         if broken:
-            raise DivergedError(
-                f"{', '.join(broken)} became infinite or NaN before step {step}; the last checkpoint is from before."
-                " Go on from it with a lower rate (--set rate=...) or a smaller gradient (--set clip=...)"
-            )
+            raise diverged(broken, step)
         return means
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -28,10 +29,37 @@ class Unsteered:
     def __init__(self, paint: Callable[[Sequence[int]], Tensor], judges: Judges, near: Tensor, people: int) -> None:
         self._paint, self._judges, self._near, self._people = paint, judges, near, people
         self._known: dict[int, Tensor] = {}
+        self._all: Tensor | None = None
 
     def __call__(self, people: Sequence[int]) -> Tensor:
         """Embeddings (n, d) of people, by number."""
         return torch.stack([self._group(k // TOGETHER)[k % TOGETHER] for k in people])
+
+    def everyone(self, tell: Callable[[int, int], None] | None = None) -> Tensor:
+        """Embeddings (people, d) of all; `tell` is told how many of how many are looked at."""
+        if self._all is None:
+            for number in range(-(-self._people // TOGETHER)):
+                self._group(number)
+                if tell is not None:
+                    tell(min((number + 1) * TOGETHER, self._people), self._people)
+            self._all = torch.cat([self._known[number] for number in sorted(self._known)])
+        return self._all
+
+    def keep(self, path: Path) -> None:
+        """Write what is known of everyone, so that a resumed run need not look again."""
+        part = path.with_suffix(".part")
+        torch.save(self.everyone().cpu(), part)
+        part.replace(path)
+
+    def recall(self, path: Path) -> bool:
+        """Read what `keep` wrote, if it did and for as many people."""
+        if not path.is_file():
+            return False
+        known = torch.load(path, map_location=self._near.device, weights_only=True)
+        if len(known) != self._people:
+            return False
+        self._all, self._known = known, dict(enumerate(known.split(TOGETHER)))
+        return True
 
     @torch.no_grad()
     def _group(self, number: int) -> Tensor:

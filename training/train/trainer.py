@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -17,7 +17,8 @@ from training.train import optimizers
 from training.train.adversary import Adversary
 from training.train.batches import Sample, to_device
 from training.train.presets import Preset
-from training.train.references import filmed
+from training.train.records import diverged
+from training.train.references import Unsteered, filmed
 from training.train.steering import steer
 
 R1_EVERY = 16
@@ -34,11 +35,11 @@ class PaintingDecoder(Protocol):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Frozen:
-    """The networks that are not trained, and `own`: numbers of people -> embeddings of their unsteered faces."""
+    """The networks that are not trained, and how they see the invented people unsteered."""
 
     decoder: PaintingDecoder
     judges: Judges
-    own: Callable[[tuple[int, ...]], Tensor]
+    own: Unsteered
 
 
 class Trainer:
@@ -80,7 +81,11 @@ class Trainer:
         return self.images / 1000
 
     def advance(self, sample: Sample) -> dict[str, Tensor]:
-        """Take one step; gives every term, the loss and the norm of the gradient, still on the device."""
+        """Take one step; gives every term, the loss and the norm of the gradient, still on the device.
+
+        Raises:
+            DivergedError: a loss is not finite; nothing was changed.
+        """
         # Whatever draws random numbers on the way draws them from the seed and the step alone.
         torch.manual_seed(self.preset.seed * SEED_STRIDE + self.step)
         batch = to_device(sample.batch, self.device)
@@ -90,6 +95,7 @@ class Trainer:
             painted = self.look(batch, sample.people)
             terms = self._terms(painted, batch)
             loss = total(terms, self.preset.weights)
+        self._refuse_broken(loss, terms)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         norm = nn.utils.clip_grad_norm_(self._learnt, self.preset.clip)
@@ -102,6 +108,11 @@ class Trainer:
         self.images += len(batch)
         return numbers
 
+    def _refuse_broken(self, loss: Tensor, terms: Mapping[str, Tensor]) -> None:
+        """Stop before a NaN reaches the weights; on a CPU even the gradient of `grid_sample` crashes at one."""
+        if not bool(loss.isfinite()):
+            raise diverged([name for name, value in terms.items() if not bool(value.isfinite())], self.step)
+
     def look(self, batch: Batch, people: tuple[int, ...]) -> Painted:
         """Steer, paint and judge."""
         steered = steer(self.model, batch, self._shift)
@@ -109,7 +120,10 @@ class Trainer:
         own = self.frozen.own(people)
         was = filmed(judges, batch, only) if self.preset.weights.away else torch.zeros_like(own)
         face = self.paint(steered.latent, self.rungs[self.step % len(self.rungs)])
-        return look(judges, face, batch, wanted=steered.wanted, own=own, was=was, shift=steered.shift, only=only)
+        others = self.frozen.own.everyone() if self.preset.weights.distinct else own[:0]
+        return look(
+            judges, face, batch, wanted=steered.wanted, own=own, was=was, others=others, shift=steered.shift, only=only
+        )
 
     def paint(self, latent: Tensor, rung: int) -> Tensor:
         """Latent (N, n_styles, 512) -> faces (N, 3, side, side), painted at a rung."""
