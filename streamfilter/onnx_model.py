@@ -10,6 +10,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
+from streamfilter import engines
 from streamfilter.config import Device
 from streamfilter.errors import DeviceError, ModelError
 
@@ -59,6 +60,8 @@ class OnnxModel:
         if not path.is_file():
             raise ModelError(f"no model file at {path}")
         self._session, self.device = _open(path, device, threads)
+        engine = engines.read(path) if self.device is Device.TENSORRT else None
+        self._largest_batch = engine.largest_batch if engine else None
         self.metadata: Mapping[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
         if self.metadata.get("kind") != kind:
             raise ModelError(f"{path.name} is a model of kind {self.metadata.get('kind')!r}, needed is {kind!r}")
@@ -76,14 +79,22 @@ class OnnxModel:
         return frozenset(self._inputs)
 
     def __call__(self, **inputs: Array) -> dict[str, Array]:
-        """Run once.
+        """Run once; in parts, if there are more rows than the engine was built for.
 
         Raises:
             ModelError: An input is missing or misshapen, the run failed, or an output is not finite.
         """
         self._check(inputs)
+        rows = max((len(value) for value in inputs.values()), default=0)
+        if self._largest_batch is None or rows <= self._largest_batch:
+            return self._run(inputs)
+        starts = range(0, rows, self._largest_batch)
+        parts = [self._run({k: v[i : i + self._largest_batch] for k, v in inputs.items()}) for i in starts]
+        return {name: np.concatenate([part[name] for part in parts]) for name in self._outputs}
+
+    def _run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         try:
-            results = self._session.run(self._outputs, inputs)
+            results = self._session.run(self._outputs, dict(inputs))
         except Exception as error:  # the provider's own exceptions share no base class
             raise ModelError(f"{self.path.name} failed on {self.provider}: {error}") from error
         outputs = dict(zip(self._outputs, results, strict=True))
@@ -132,8 +143,10 @@ def _session(path: Path, device: Device, threads: int) -> ort.InferenceSession:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         # No fallback: neither now nor in the middle of a run may ONNX Runtime change to another device by itself.
-        session = ort.InferenceSession(str(path), options, providers=[PROVIDER[device]], enable_fallback=0)
-    except Exception as error:  # as in __call__
+        session = ort.InferenceSession(str(path), options, providers=[_provider(path, device)], enable_fallback=0)
+    except DeviceError:
+        raise
+    except Exception as error:  # as in _run
         if device is not Device.CPU:
             raise DeviceError(f"--device {device}: {path.name} could not be loaded there: {error}") from error
         raise ModelError(f"{path.name} could not be loaded: {error}") from error
@@ -142,3 +155,10 @@ def _session(path: Path, device: Device, threads: int) -> ort.InferenceSession:
             f"--device {device}: {PROVIDER[device]} could not start; install its libraries or choose another device"
         )
     return session
+
+
+def _provider(path: Path, device: Device) -> str | tuple[str, dict[str, str]]:
+    engine = engines.read(path) if device is Device.TENSORRT else None
+    if engine is None:
+        return PROVIDER[device]
+    return PROVIDER[device], engine.provider_options(engines.cache_of(path))

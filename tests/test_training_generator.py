@@ -4,8 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from export.compact import SharedWeights
-from export.to_onnx import checked, parity_psnr, trace
 from streamfilter.align import MIRROR
 from training.generator.calibrate import solve
 from training.generator.ir import read_ir
@@ -23,7 +21,6 @@ from training.generator.sample import GROUPS, draw, spread
 from training.generator.shape import fit_shape, follow_jaw
 from training.generator.slim import prune
 from training.generator.steer import SteerWeights, fit_steering, opening_matrix
-from training.generator.steered import Anonymizer, Controller
 from training.generator.vet import ATTRIBUTES, IdentityModel, fit, move_back, way_back
 from training.limits import parse_duration
 
@@ -215,50 +212,6 @@ def test_vetting_moves_only_those_that_show_the_attribute():
     assert clean.any()
     torch.testing.assert_close(moved[clean], values[clean])
     assert float((moved[:, 0] > 1.0).float().mean()) < 0.3 * float(has[ATTRIBUTES[0]].float().mean())
-
-
-def controller() -> Controller:
-    rng = np.random.default_rng(0)
-    sizes = {
-        "mean": (136,), "keep": (136, 136), "predict": (1536, 154), "offset": (154,), "gain": (1536, 154),
-        "openings": (136, 3), "calibration": (3, 3), "light": (768, 15), "light_offset": (15,), "average": (512,),
-    }  # fmt: skip
-    return Controller({name: rng.normal(size=size) * 0.01 for name, size in sizes.items()})
-
-
-def face_inputs(count: int, side: int) -> dict[str, torch.Tensor]:
-    generator = torch.Generator().manual_seed(count)
-    shapes = {"surroundings": (count, 3, side, side), "landmarks": (count, 68, 2), "identity": (count, STYLES, WIDTH)}
-    return {name: torch.rand(shape, generator=generator) for name, shape in shapes.items()}
-
-
-def test_an_exported_anonymizer_agrees_with_pytorch_at_every_batch_size(decoder):
-    module = Anonymizer(controller(), decoder, 64).eval()
-    meta = {"kind": "anonymizer", "resolution": "64"}
-    model = checked(module, [face_inputs(2, 64), face_inputs(1, 64), face_inputs(3, 64)], "face", meta, "face_64.onnx")
-    assert {prop.key: prop.value for prop in model.metadata_props} == meta
-    assert all(node.op_type != "Expand" or node.domain == "" for node in model.graph.node)
-    assert all(node.domain in ("", "ai.onnx") for node in model.graph.node), "only standard operators"
-
-
-def test_the_export_refuses_a_model_that_differs(decoder):
-    module = Anonymizer(controller(), decoder, 64).eval()
-    inputs = face_inputs(1, 64)
-    model = trace(module, inputs, "face")
-    with torch.no_grad():
-        decoder.rungs["64"].linear.weight.mul_(1.5)
-        assert parity_psnr(model, module, inputs) < 40
-        decoder.rungs["64"].linear.weight.div_(1.5)
-
-
-def test_shared_weights_are_stored_once(decoder):
-    shared = SharedWeights("x.weights")
-    module = Anonymizer(controller(), decoder, 64).eval()
-    first = shared.move_out(trace(module, face_inputs(1, 64), "face"))
-    size = len(shared.blob)
-    shared.move_out(trace(module, face_inputs(1, 64), "face"))
-    assert len(shared.blob) == size > 0
-    assert first.ByteSize() < size / 10
 
 
 def test_the_identity_model_draws_latents_within_its_limits():

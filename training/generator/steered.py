@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from training.generator.networks import Decoder
 from training.generator.sample import GROUPS, THUMB, spread
 
 FIRST_SLOTS = [group.start for group in GROUPS]
@@ -53,18 +52,6 @@ class Controller(nn.Module):
         target = torch.cat((shape, self.colours(surroundings), openings), 1)
         moved = (target - own) @ self.gain.T
         return identity + spread(moved.reshape(-1, 3, 512)), own, target, seen
-
-
-class Anonymizer(nn.Module):
-    """Controller and decoder rung: what the runtime calls `anonymizer`."""
-
-    def __init__(self, controller: Controller, decoder: Decoder, side: int) -> None:
-        super().__init__()
-        self.controller, self.decoder, self.side = controller, decoder, side
-
-    def forward(self, surroundings: Tensor, landmarks: Tensor, identity: Tensor) -> Tensor:
-        """Face (N, 3, S, S) in [-1, 1]."""
-        return self.decoder.face_only(self.controller(surroundings, landmarks, identity), self.side).clamp(-1, 1)
 
 
 def load_controller(path: Path) -> Controller:
