@@ -636,3 +636,58 @@ def test_batch_config_takes_what_the_preset_says():
     light = presets.named("light")
     assert (config.size, config.side, config.seed, config.people) == (light.batch, light.side, light.seed, light.people)
     assert config.expressions.blinks == light.blinks
+
+
+# With the networks that judge real faces.
+
+
+@pytest.fixture(scope="module")
+def weights(real_data) -> Path:
+    folder = real_data.parent / "weights"
+    if not (folder / "identity").is_dir():
+        pytest.skip(f"{folder} with identity/ and perceptual/ is not there")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def files(weights, tmp_path_factory) -> list[str]:
+    """Everything the command reads: real judges, and small files of the other kinds."""
+    return kit.write_files(tmp_path_factory.mktemp("files"), weights)
+
+
+@pytest.mark.real
+def test_the_command_trains_goes_on_and_trains_an_encoder_on_top(files, tmp_path):
+    small = ["--set", "kimg=0.008", "--set", "model.hidden=16", "--set", "weights.distinct=0.1"]
+    begun = CliRunner().invoke(main, ["--preset", "smoke", *files, *small, "--out", str(tmp_path)])
+    assert begun.exit_code == 0, begun.output
+    assert "stopped because 0.008 kimg are done" in begun.output
+    assert "4 faces" in begun.output
+    assert "looked at 16 of 16" not in begun.output  # it tells every 320
+    run = tmp_path / "00000-smoke"
+    before = load_snapshot(run)[1]["step"]
+    assert before == 2
+    late = CliRunner().invoke(main, ["--run", str(run), "--set", "kimg=1", "--for", "0s"])
+    assert late.exit_code == 0, late.output
+    assert "stopped because the time is up" in late.output
+    assert (run / "options.json").is_file()
+    assert (run / "people.pt").is_file()
+    until = f"kimg={(before + 2) * SMOKE.batch / 1000}"
+    again = CliRunner().invoke(main, ["--run", str(run), "--set", until])
+    assert again.exit_code == 0, again.output
+    assert f"going on at step {before}" in again.output
+    assert load_snapshot(run)[1]["step"] == before + 2
+    tiny = {"stem": 8, "stem_stride": 2, "widths": [8, 8, 8], "depths": [1, 1, 1], "lateral": 8, "heads": "shared"}
+    tiny |= {"head_width": 8, "side": 64}
+    arguments = [word for name, value in tiny.items() for word in ("--set", f"model.{name}={value}")]
+    at = files.index("--closed-form")
+    others = files[:at] + files[at + 2 :]
+    top = CliRunner().invoke(
+        main,
+        ["--preset", "smoke", *others, "--light", str(run), "--out", str(tmp_path), "--set", "kind=encoder", *arguments]
+        + ["--set", "kimg=0.008"],
+    )
+    assert top.exit_code == 0, top.output
+    model, head = load_snapshot(tmp_path / "00001-smoke")
+    assert head["kind"] == "encoder"
+    assert isinstance(model, Encoder)
+    assert equal(dict(model.start.state_dict()), dict(load_snapshot(run)[0].state_dict()))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import torch
@@ -10,12 +12,17 @@ from torch import Tensor, nn
 from streamfilter.align import ffhq_matrix, transform
 from streamfilter.structures import Floats, Image
 from tests.synthetic_face import face_shape
+from training.generator.networks import Decoder, Mapping
 from training.judges.identity import IdentityJudge
 from training.judges.landmarks import LandmarkJudge
 from training.judges.perceptual import PerceptualJudge
 from training.landmarks.network import Network, NetworkConfig
+from training.landmarks.train import Run, TrainConfig
 from training.networks.light import LightConfig, LightController, blank
 from training.objective import Judges
+from training.prepare.faces import Face
+from training.prepare.parts import Part
+from training.prepare.sources import Picture
 from training.train.assemble import batch_config, build_trainer
 from training.train.batches import BatchMaker
 from training.train.presets import Preset
@@ -82,30 +89,66 @@ def recogniser(seed: int) -> nn.Module:
     )  # fmt: skip
 
 
-def judges() -> Judges:
+def landmark_network() -> Network:
+    """Random, but with heatmaps whose peaks move with the picture."""
     torch.manual_seed(2)
     network = Network(NetworkConfig(size=32, stem=8, widths=(8, 12, 16), lateral=8, head=16))
-    network.heat.weight.data *= 60  # so that its heatmaps have peaks, which move with the picture
+    network.heat.weight.data *= 60
     network.correct[2].weight.data.normal_(0, 0.1)
+    return network
+
+
+def judges() -> Judges:
+    """Judges of random weights."""
     perceptual = PerceptualJudge().eval().requires_grad_(False)
-    return Judges(LandmarkJudge(network), IdentityJudge([recogniser(3), recogniser(4)]), perceptual)
+    return Judges(LandmarkJudge(landmark_network()), IdentityJudge([recogniser(3), recogniser(4)]), perceptual)
 
 
-def controller() -> LightController:
-    """A small light controller that asks for the landmarks it is given; its closed form leads away from the person."""
-    faces = DrawnFaces()
-    torch.manual_seed(5)
-    closed_form = {
-        "mean": faces.landmarks.mean(0).ravel(), "keep": np.eye(136, dtype=np.float32),
+def closed_form() -> dict[str, np.ndarray]:
+    """Asks for the landmarks it is given, and leads away from the person."""
+    values = {
+        "mean": DrawnFaces().landmarks.mean(0).ravel(), "keep": np.eye(136, dtype=np.float32),
         "gain": 0.1 * np.random.default_rng(1).standard_normal((3 * WIDTH, 154), np.float32),
         "metric": 0.3 * np.eye(WIDTH, dtype=np.float32),
     }  # fmt: skip
-    return LightController(SMALL, {**blank(), **closed_form})
+    return {**blank(), **values}
 
 
-def trainer(preset: Preset, model: nn.Module | None = None) -> tuple[Trainer, BatchMaker]:
+def controller() -> LightController:
+    """A small light controller."""
+    torch.manual_seed(5)
+    return LightController(SMALL, closed_form())
+
+
+def trainer(preset: Preset, model: nn.Module | None = None, judges: Judges | None = None) -> tuple[Trainer, BatchMaker]:
     """A trainer of stand-ins, on the CPU."""
     maker = BatchMaker(DrawnFaces(), identities, batch_config(preset))
     near = torch.from_numpy(maker.faces.landmarks.mean(0))
     built = build_trainer(preset, model or controller(), Painter(), judges(), maker, near, torch.device("cpu"))
     return built, maker
+
+
+def write_files(folder: Path, weights: Path) -> list[str]:
+    """A pack, a decoder, a landmark network and a closed form on disk, as arguments of the command."""
+    (folder / "pack").mkdir()
+    drawn = DrawnFaces(4)
+    part = Part(source="drawn", key="drawn")
+    for index in range(len(drawn)):
+        image = drawn.image(index, 256)
+        _, jpeg = cv2.imencode(".jpg", image)
+        face = Face(jpeg=jpeg.tobytes(), landmarks=drawn.landmarks[index], matrix=np.eye(2, 3, dtype=np.float32))
+        part.add(face, Picture(image=image, person=str(index), name=f"{index}.jpg"), follows_last=False)
+    part.save(folder / "pack" / "part_0000.npz")
+    torch.manual_seed(0)
+    decoder = Decoder(blocks=4).drop_noise()
+    decoder.const.data.normal_()
+    state = {"decoder": decoder.state_dict(), "mapping": Mapping().state_dict(), "latent_avg": torch.zeros(WIDTH)}
+    torch.save(state, folder / "decoder.pt")
+    run = Run(landmark_network().config, TrainConfig())
+    run.average = landmark_network()
+    (folder / "landmarks").mkdir()
+    run.save(folder / "landmarks")
+    np.savez(folder / "controller.npz", **closed_form())
+    named = {"pack": "pack", "decoder": "decoder.pt", "landmarks": "landmarks", "closed-form": "controller.npz"}
+    options = [word for option, name in named.items() for word in (f"--{option}", str(folder / name))]
+    return [*options, "--weights", str(weights)]

@@ -191,7 +191,8 @@ def carry_out(plan: Plan, stop: Stop) -> None:
         reason = train(Job(run=plan.run, trainer=trainer, make=maker, shown=shown(maker), records=records), stop)
     finally:
         records.close()
-    click.echo(f"stopped because {reason}; the last checkpoint is {checkpoints(plan.run)[-1]}")
+    kept = checkpoints(plan.run)
+    click.echo(f"stopped because {reason}; " + (f"the last checkpoint is {kept[-1]}" if kept else "no step was taken"))
 
 
 def meet_people(plan: Plan, own: Unsteered) -> None:
