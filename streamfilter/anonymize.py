@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -18,6 +19,7 @@ from streamfilter.structures import FaceCrop, Floats, Image, Patch, Track
 
 Z_WIDTH = 512
 CANDIDATES = 4
+IDENTITY_FILE = "identity.onnx"
 RUNG_FILES = {64: "face_64.onnx", 128: "face_128.onnx", 256: "face_256.onnx"}
 # A rung serves crops up to this many times its own side before the next one takes over: a face painted larger and then
 # reduced is sharper, and the slim 256 px rung costs little more than the one below. The band stops flicker.
@@ -55,22 +57,21 @@ class Anonymizer:
     ) -> Anonymizer:
         """Load the shipped models, or one generator of the same contract from `model`.
 
+        Identities come from the `identity.onnx` that lies beside `model`; where there is none, from the shipped one.
+
         Raises:
-            ModelError: A model is missing, damaged or of another kind.
+            ModelError: A model is missing, damaged or of another kind, or the two do not fit together.
             DeviceError: The device is not to be had.
         """
         paths = [model] if model else [shipped(name) for name in RUNG_FILES.values()]
         models = [OnnxModel(path, kind="anonymizer", device=device, threads=threads) for path in paths]
         rungs = {_resolution(item): item for item in models}
-        identity = OnnxModel(shipped("identity.onnx"), kind="identity", device=device, threads=threads)
+        identity = OnnxModel(_identity_path(model), kind="identity", device=device, threads=threads)
+        for item in models:
+            _check_styles(item, identity)
         config = config or AnonymizeConfig()
         if model:  # a single foreign generator serves every size
-            config = AnonymizeConfig(
-                min_face_px=config.min_face_px,
-                min_confidence=config.min_confidence,
-                max_rung_px=max(rungs),
-                seed=config.seed,
-            )
+            config = replace(config, max_rung_px=max(rungs))
         return cls(rungs, identity, config)
 
     @property
@@ -175,6 +176,20 @@ def to_patch(crop: FaceCrop, face: Image) -> Patch:
     matrix = crop.matrix + np.array([[0, 0, margin], [0, 0, margin]], np.float32)
     mask = align.face_mask(crop.landmarks + np.float32(margin), crop.size + 2 * margin)
     return Patch(crop.track_id, np.asarray(wider, np.uint8), matrix, mask)
+
+
+def _identity_path(model: Path | None) -> Path:
+    beside = model.parent / IDENTITY_FILE if model else None
+    return beside if beside and beside.is_file() else shipped(IDENTITY_FILE)
+
+
+def _check_styles(model: OnnxModel, identity: OnnxModel) -> None:
+    needed, given = model.metadata.get("n_styles"), identity.metadata.get("n_styles")
+    if needed != given:
+        raise ModelError(
+            f"{model.path.name} takes identities of {needed} styles, {identity.path} gives {given}; "
+            f"put the {IDENTITY_FILE} that was exported with the model beside it"
+        )
 
 
 def _resolution(model: OnnxModel) -> int:

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import copy
 import json
+import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -24,9 +26,11 @@ from export.tracing import input_names, trace, weights_of
 from export.weights import ALIGNMENT, WeightFiles
 from streamfilter.anonymize import Anonymizer
 from streamfilter.config import AnonymizeConfig, Device
+from streamfilter.errors import ModelError
 from streamfilter.model_files import weights_beside
 from streamfilter.probe import SIDE_PX, picture, track
 from tests.export_kit import SIDE, closed_form, closed_form_model, light, source, write_decoder
+from tests.test_training_stylegan2 import drawn
 from training.generator.vet import covariance
 from training.networks.encoder import Encoder, EncoderConfig
 from training.prepare.faces import Face, encode
@@ -34,6 +38,10 @@ from training.prepare.parts import Part
 from training.prepare.sources import Picture
 from training.train.checkpoint import save_snapshot
 
+TINY = EncoderConfig(
+    side=64, stem=8, stem_stride=2, widths=(8, 8, 8), depths=(1, 1, 1), lateral=8, heads="shared", head_width=8,
+    read_landmarks=True,
+)  # fmt: skip
 ONE_RUNG = ExportConfig(sides=(SIDE,))
 
 
@@ -234,18 +242,52 @@ def test_bytes_lose_little_in_any_precision(tmp_path, precision):
 
 def test_an_encoder_is_given_all_four_inputs_and_a_foreign_start(tmp_path):
     torch.manual_seed(0)
-    config = EncoderConfig(
-        side=64, stem=8, stem_stride=2, widths=(8, 8, 8), depths=(1, 1, 1), lateral=8, heads="shared", head_width=8,
-        read_landmarks=True,
-    )  # fmt: skip
-    encoder = Encoder(config, light()).eval().requires_grad_(False)
-    for name, weight in encoder.named_parameters():
-        if not name.startswith("start.") and weight.ndim > 1:
-            nn.init.normal_(weight, std=0.1)
+    encoder = Encoder(TINY, light()).eval().requires_grad_(False)
+    for module in encoder.map2style:
+        nn.init.normal_(module.linear.weight, std=0.1)
     rows = export(source(encoder, "encoder"), tmp_path, ONE_RUNG, keep=[], faces=[])
     assert all(row.passed for row in rows)
     assert metadata(tmp_path / "face_64.onnx")["inputs"] == ", ".join(INPUTS)
     assert "encoder.weights" in sizes(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def stylegan2(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A StyleGAN2 of 256 px with random weights and an encoder for it, as files."""
+    folder = tmp_path_factory.mktemp("stylegan2")
+    torch.save({"g_ema": drawn(256, [4] * 7, layers=1), "latent_avg": torch.zeros(512)}, folder / "decoder.pt")
+    torch.manual_seed(0)
+    config = replace(TINY, n_styles=14, first_medium=3, first_fine=7)
+    encoder = Encoder(config).eval()
+    for module in encoder.map2style:
+        nn.init.normal_(module.linear.weight, std=0.1)
+    save_snapshot(folder / "snapshot.pt", model=encoder, step=1, kimg=0.1, preset={})
+    return folder
+
+
+def test_an_encoder_for_a_stylegan2_runs_in_the_runtime_with_its_own_identities(stylegan2, tmp_path):
+    done = run_export(stylegan2, "models", "--licence", "as the weights")
+    assert done.exit_code == 0, done.output
+    path = stylegan2 / "models" / "face_64.onnx"
+    assert metadata(path)["n_styles"] == "14"
+    assert metadata(path)["inputs"] == ", ".join(INPUTS)
+    assert metadata(path)["licence"] == "as the weights"
+    anonymizer = Anonymizer.load(config=AnonymizeConfig(seed=1), device=Device.CPU, threads=1, model=path)
+    [patch] = anonymizer([anonymizer.crop(picture(), track(SIDE_PX))])
+    assert patch.image.std() > 0
+    for name in ("face_64.onnx", "face.weights", "encoder.weights"):
+        shutil.copy(stylegan2 / "models" / name, tmp_path)
+    with pytest.raises(ModelError, match=r"identities of 14 styles, .* gives 23; put the identity\.onnx"):
+        Anonymizer.load(device=Device.CPU, threads=1, model=tmp_path / "face_64.onnx")
+
+
+def test_a_model_and_a_decoder_that_do_not_belong_together(exported, stylegan2):
+    (exported / "mixed").mkdir()
+    shutil.copy(stylegan2 / "decoder.pt", exported / "mixed")
+    shutil.copy(exported / "snapshot.pt", exported / "mixed")
+    done = run_export(exported / "mixed", "models")
+    assert done.exit_code == 1
+    assert "snapshot.pt steers 23 styles, but decoder.pt has 14" in done.output
 
 
 def example(module: nn.Module) -> onnx.ModelProto:

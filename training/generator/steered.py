@@ -1,4 +1,4 @@
-"""The anonymizer in closed form: surroundings, landmarks and identity -> face, as one PyTorch module for the export."""
+"""The controller in closed form: surroundings, landmarks and identity -> W+ latent, as a PyTorch module."""
 
 from __future__ import annotations
 
