@@ -30,6 +30,7 @@ from export.tracing import describe, input_names, trace, weights_of
 from export.weights import WeightFiles
 from streamfilter.errors import StreamFilterError
 from training.generator.networks import seeded_z
+from training.networks.decoders import MobileDecoder
 
 IDENTITY = "identity.onnx"
 WEIGHTS = ".weights"
@@ -39,15 +40,20 @@ LICENCE = (
     "research and non-commercial use only: derived from MobileStyleGAN / StyleGAN2 (NVIDIA, non-commercial) trained on"
     " FFHQ (CC BY-NC-SA 4.0)"
 )
+UNSTATED = "not stated; that of the decoder's weights applies"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExportConfig:
-    """What is written: `name` names the rungs (`NAME_64.onnx`) and the decoder's weights (`NAME.weights`)."""
+    """What is written.
+
+    `name` names the rungs (`NAME_64.onnx`) and the decoder's weights (`NAME.weights`); `int8` stores the latent model's
+    own large matrices as bytes; without `sides`, all rungs are written that a face in a video needs.
+    """
 
     name: str = "face"
     version: str = "1"
-    licence: str = LICENCE
+    licence: str | None = None
     precision: Precision = Precision.FP16_WEIGHTS
     int8: bool = False
     sides: tuple[int, ...] = ()
@@ -109,9 +115,15 @@ class Export:
         """The rungs to write."""
         return self.config.sides or self.source.sides()
 
+    @property
+    def licence(self) -> str:
+        """As configured; else that of our own decoder, and none is claimed for another one."""
+        ours = LICENCE if isinstance(self.source.decoder, MobileDecoder) else UNSTATED
+        return self.config.licence or ours
+
     def _common(self) -> dict[str, str]:
         return {
-            "version": self.config.version, "licence": self.config.licence, "precision": str(self.config.precision),
+            "version": self.config.version, "licence": self.licence, "precision": str(self.config.precision),
             "n_styles": str(self.source.decoder.n_styles), "training_run": self.source.run,
         }  # fmt: skip
 
@@ -222,10 +234,12 @@ def parse_sides(text: str | None) -> tuple[int, ...]:
               help="Compare on real faces too: a pack, or a folder of photos.")  # fmt: skip
 @click.option("--name", default="face", show_default=True, help="First part of the files' names.")
 @click.option("--version", default="1", show_default=True, help="Version written into the metadata.")
-@click.option("--licence", default=LICENCE, help="Licence written into the metadata.  [default: of our own decoder]")
+@click.option(
+    "--licence", help="Licence written into the metadata.  [default: that of our own decoder, where it is used]"
+)
 def main(
     checkpoint: Path, out: Path, decoder: Path, rungs: str | None, precision: str, store: str, keep: tuple[Path, ...],
-    images: Path | None, name: str, version: str, licence: str,
+    images: Path | None, name: str, version: str, licence: str | None,
 ) -> None:  # fmt: skip
     """Export the latent model of CHECKPOINT with its decoder at all rungs, and the identity model, to OUT."""
     config = ExportConfig(
