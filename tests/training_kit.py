@@ -120,7 +120,7 @@ def controller() -> LightController:
     return LightController(SMALL, closed_form())
 
 
-def trainer(preset: Preset, model: nn.Module | None = None, judges: Judges | None = None) -> tuple[Trainer, BatchMaker]:
+def trainer(preset: Preset, model: nn.Module | None = None) -> tuple[Trainer, BatchMaker]:
     """A trainer of stand-ins, on the CPU."""
     maker = BatchMaker(DrawnFaces(), identities, batch_config(preset))
     near = torch.from_numpy(maker.faces.landmarks.mean(0))
