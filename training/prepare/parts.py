@@ -1,4 +1,4 @@
-"""The file format of a pack: `part_0000.npz`, each written whole or not at all.
+"""The file format of a pack: `part_0000.npz`, ..., each written whole or not at all.
 
 jpeg (bytes) u8, offsets (n + 1) i64   the aligned crops, 256 px, one after the other
 landmarks (n, 68, 2) f32               in [0, 1] of the crop
