@@ -35,8 +35,8 @@ A SOURCE is a folder, whose layout is recognised or named before a colon:
 
 With --generator, faces G(w) are drawn as well; their latents are kept.
 
-The largest face of each picture gets its 68 landmarks, is aligned as in FFHQ at 256 px and packed into a few
-part_0000.npz, .... report.json tells the share of usable faces and lists what was left out and why;
+The largest face of each picture gets its 68 landmarks, is aligned as in FFHQ at 256 px and packed into a few files
+like part_0000.npz. report.json tells the share of usable faces and lists what was left out and why;
 contact_sheet.jpg shows some samples. A second run goes on where the first one stopped.
 """
 
