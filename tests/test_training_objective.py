@@ -45,8 +45,9 @@ def batch() -> Batch:
 def terms_of(judges: Judges, batch: Batch, face: Tensor, weights: Weights) -> dict[str, Tensor]:
     with torch.no_grad():
         was = judges.identity(batch.original, batch.landmarks)
+    shift = face.flatten(1)[:, :8]
     painted = look(
-        judges, face, batch, wanted=batch.landmarks, own=was.flip(0), was=was, others=was[:1], shift=face.flatten(1)[:, :8], only=1
+        judges, face, batch, wanted=batch.landmarks, own=was.flip(0), was=was, others=was[:1], shift=shift, only=1
     )
     return objective(painted, batch, judges, weights)
 
