@@ -34,7 +34,7 @@ Arrays = dict[str, np.ndarray]
 @click.argument("photos", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("checkpoint", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("out", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--jaw", default=0.6, show_default=True, help="Share of its own jaw line that the original keeps.")
+@click.option("--jaw", default=0.8, show_default=True, help="Share of its own jaw line that the original keeps.")
 @click.option("--landmarks", "landmark_noise", default=0.2, show_default=True, help="Noise factor of landmarks.")
 @click.option("--colours", "colour_noise", default=1.0, show_default=True, help="Noise factor of patch colours.")
 @click.option("--openings", "opening_noise", default=0.01, show_default=True, help="Noise factor of eyes and mouth.")

@@ -82,18 +82,24 @@ class Preset:
 
 
 BEYOND = Weights(
-    landmark=0.0, landmark_emphasised=2.0, identity=1.0, perceptual=0.0, away=0.4, same=0.2, distinct=0.15,
-    openings=0.3, colours=0.4, pull=0.02,
+    landmark=0.0, landmark_emphasised=4.0, identity=1.2, perceptual=0.0, away=0.4, same=0.4, distinct=0.15,
+    openings=0.5, colours=0.4, pull=0.02,
 )  # fmt: skip
 # An encoder sees the surroundings: it can also be held to the picture.
-SEEING = replace(BEYOND, perceptual=0.1, seam=0.1, flicker=0.2)
+SEEING = replace(BEYOND, perceptual=0.2, seam=0.3, flicker=0.2)
 PRESETS: Mapping[str, Preset] = {
     "paper": Preset(name="paper"),
     "light": Preset(
-        name="light", kind="light", side=128, batch=8, kimg=40, optimizer="adam", rate=3e-4, warmup_kimg=0.4,
-        cooldown_kimg=8, clip=1.0, ema=0.999, weights=BEYOND,
+        name="light", kind="light", side=128, batch=8, kimg=48, optimizer="adam", rate=6e-4, warmup_kimg=0.8,
+        cooldown_kimg=32, clip=1.0, ema=0.999, weights=BEYOND,
         rungs=(256, 128, 256, 128, 128, 256, 128, 64), blinks=0.25, mouths=0.2, temporal=0.25, rare=1.5,
         jitter=0.0015, people=2400, take_turns=True, device="cpu", precision="bf16", threads=1,
+    ),
+    "encoder": Preset(
+        name="encoder", side=128, batch=8, kimg=24, optimizer="adam", rate=5e-4, warmup_kimg=0.8, cooldown_kimg=12,
+        clip=1.0, ema=0.998, weights=SEEING, rungs=(128, 256, 128, 128), blinks=0.2, mouths=0.15, temporal=0.25,
+        rare=1.5, jitter=0.0015, people=1200, take_turns=True, device="cpu", precision="bf16", threads=1, tick=25,
+        snapshot_ticks=8, model={"preset": "compact"},
     ),
     "gpu": Preset(
         name="gpu", side=256, batch=64, kimg=2000, optimizer="ranger", rate=4e-4, warmup_kimg=10, cooldown_kimg=400,
