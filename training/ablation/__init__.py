@@ -1,0 +1,1 @@
+"""What each loss buys: shifts optimised directly under losses with one term left out or added."""
