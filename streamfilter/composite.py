@@ -60,6 +60,11 @@ class _Place:
         """Frame pixels per crop pixel."""
         return float(np.hypot(self.to_window[0, 0], self.to_window[1, 0]))
 
+    @property
+    def side_px(self) -> int:
+        """The crop's side in its own pixels."""
+        return self.box.cell_px * GRID
+
     def warp_mask(self, mask: Floats) -> Floats:
         """A mask of the box in the window; what is as good as 1 becomes 1."""
         alpha = np.asarray(cv2.warpAffine(mask, self.to_window, self.size, flags=cv2.INTER_LINEAR), np.float32)
@@ -130,7 +135,7 @@ class Compositor:
         """Follow slowly what changes a little, at once what changes much."""
         before = self._looks.get(patch.track_id)
         if before is None:
-            look = _Look(lit, _measure_texture(patch, place, source, grain.usual(place.scale)), 1)
+            look = _Look(lit, _measure_texture(patch, place, source, grain.usual(place.scale, place.side_px)), 1)
         else:
             keep = STEADINESS * max(0.0, 1 - lit.change(before.light) / _JUMP)
             look = replace(before, light=lit.mix(before.light, keep), age=before.age + 1)
@@ -217,7 +222,7 @@ def _narrow(patch: Patch, box: Box, edge: Edge) -> Floats:
 
 def _render(painted: Image, place: _Place, look: _Look) -> Image:
     """The painted box as it will stand in the window."""
-    soft = grain.soften(painted, look.texture, place.scale)
+    soft = grain.soften(painted, look.texture, place.scale, place.side_px)
     flags = cv2.INTER_CUBIC if place.scale > _LINEAR_SCALE else cv2.INTER_LINEAR
     warped = cv2.warpAffine(soft, place.to_window, place.size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
     return grain.add_grain(np.asarray(warped, np.uint8), look.texture.noise, look.age)

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from streamfilter.grain import Texture, add_grain, measure, soften, usual
+from streamfilter.grain import Texture, add_grain, measure, painted_blur_px, soften, usual
 
 SIZE = 160
 EVERYWHERE = np.ones((SIZE, SIZE), np.float32)
@@ -45,16 +45,49 @@ def test_what_cannot_be_told_is_as_before():
 
 @pytest.mark.parametrize("scale", [0.3, 0.7, 1.0, 1.5, 2.5])
 def test_softening_reaches_the_width_that_was_asked_for(scale):
-    picture = edges(0.85)
-    plain, soft = (soften(picture, Texture(usual(scale).blur_px + more, 0.0), scale) for more in (0.0, 3.0))
+    picture, has = edges(0.85), usual(scale, SIZE).blur_px
+    plain, soft = (soften(picture, Texture(has + more, 0.0), scale, SIZE) for more in (0.0, 3.0))
     assert np.abs(cv2.Laplacian(soft, cv2.CV_32F)).mean() < 0.5 * np.abs(cv2.Laplacian(plain, cv2.CV_32F)).mean()
 
 
 def test_a_sharper_frame_sharpens_a_little():
     picture = edges(1.5)
-    sharp = soften(picture, Texture(0.5, 0.0), 2.0)
+    sharp = soften(picture, Texture(0.5, 0.0), 2.0, SIZE)
     assert sharp.std() > picture.std()
     assert sharp.std() < 1.2 * picture.std()
+
+
+@pytest.mark.parametrize(("side", "scale"), [(64, 1.0), (64, 2.0), (128, 0.7), (128, 1.3), (256, 0.5), (256, 2.0)])
+def test_a_face_that_is_as_soft_as_wanted_is_left_alone(side, scale):
+    """What the generator of each size paints by itself counts: softening it once more would blur the face."""
+    picture = edges(painted_blur_px(side))
+    assert soften(picture, usual(scale, side), scale, side) is picture
+
+
+def test_softening_grows_with_what_is_wanted():
+    picture = edges(1.1)
+    detail = [
+        np.abs(cv2.Laplacian(soften(picture, Texture(blur_px, 0.0), 1.0, 256), cv2.CV_32F)).mean()
+        for blur_px in (1.3, 1.5, 1.8, 2.4, 3.5)
+    ]
+    assert detail == sorted(detail, reverse=True)
+    assert detail[-1] < 0.5 * detail[0]
+
+
+@pytest.mark.parametrize("scale", [0.15, 0.25, 0.4])
+def test_a_great_reduction_does_not_alias(scale):
+    """Stripes that the reduced picture cannot hold must be gone before it is reduced."""
+    stripes = np.where(np.arange(256) % 4 < 2, 60, 190).astype(np.uint8)
+    picture = np.broadcast_to(stripes[None, :, None], (256, 256, 3)).copy()
+    # What the generator paints holds no stripes sharper than its own edges.
+    picture = cv2.GaussianBlur(picture, (0, 0), painted_blur_px(256))
+    assert soften(picture, usual(scale, 256), scale, 256).std() < 0.22 * 65
+
+
+def test_a_defocused_background_does_not_soften_a_face():
+    """Most edges in view are wide ones of the background; the few of the person are what counts."""
+    view = np.vstack([edges(0.9)[:60], edges(4.0), edges(4.0)])
+    assert measure(view, np.ones(view.shape[:2], np.float32), UNKNOWN).blur_px < 1.3
 
 
 @pytest.mark.parametrize("size", [(40, 50), (700, 530)])
