@@ -11,6 +11,7 @@ from typing import Protocol
 import cv2
 import numpy as np
 
+from streamfilter import align, anonymize, composite, crop_grid, grain, light, silhouette
 from streamfilter.anonymize import Anonymizer
 from streamfilter.composite import blend
 from streamfilter.config import AnonymizeConfig, Device
@@ -23,6 +24,9 @@ from training.evaluation.photos import SIDE_PX, Photo
 
 SEED = 20
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+# The modules of the runtime that decide how a face is fused: a change there makes what was measured before stale.
+PASTED_BY = (align, anonymize, composite, crop_grid, grain, light, silhouette)
+PASTING = hashlib.sha256("".join(sha256(Path(str(module.__file__))) for module in PASTED_BY).encode()).hexdigest()
 
 Change = Callable[[Photo], Image]
 
@@ -119,8 +123,8 @@ class Painted:
         return cls(name, model, hashlib.sha256("".join(sha256(file) for file in files).encode()).hexdigest())
 
     def key(self, names: Sequence[str]) -> str:
-        """Bytes of all its files, and the seed."""
-        return f"{self.digest} {SEED}"
+        """Bytes of all its files and of the code that pastes its faces, and the seed."""
+        return f"{self.digest} {PASTING} {SEED}"
 
     def open(self) -> Change:
         """One new identity per photo, drawn from `SEED` and the photo's number."""
