@@ -78,12 +78,19 @@ def test_the_total_is_the_weighted_sum() -> None:
     assert total(terms, Weights()).item() == pytest.approx(2.3)
 
 
-def test_the_fused_picture_is_the_original_outside_the_mask(batch: Batch) -> None:
-    face = torch.zeros(4, 3, 64, 64)
+def test_the_fused_picture_is_the_original_outside_the_mask_and_in_its_light_inside(batch: Batch) -> None:
+    face = torch.rand(4, 3, 64, 64, generator=torch.Generator().manual_seed(3)) * 0.8 - 0.9
     fused = fuse(face, batch)
-    outside, inside = batch.mask.expand_as(fused) == 0, batch.mask.expand_as(fused) == 1
-    assert torch.equal(fused[outside], batch.original[outside])
-    assert torch.equal(fused[inside], face[inside])
+    outside, inside = (batch.mask == level for level in (0, 1))
+    assert torch.equal(fused[outside.expand_as(fused)], batch.original[outside.expand_as(fused)])
+    for row in range(4):
+        got, want = (picture[row][:, inside[row, 0]] for picture in (fused, batch.original))
+        torch.testing.assert_close(got.mean(1), want.mean(1), atol=0.02, rtol=0)
+        assert (got.std(1) / face[row][:, inside[row, 0]].std(1)).max() < 1.61
+
+
+def test_a_face_in_the_right_light_is_fused_as_it_is(batch: Batch) -> None:
+    torch.testing.assert_close(fuse(batch.original, batch), batch.original, atol=1e-5, rtol=0)
 
 
 def test_a_face_is_not_compared_with_an_original_that_it_was_never_to_match(judges: Judges, batch: Batch) -> None:

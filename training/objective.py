@@ -68,7 +68,7 @@ class Painted:
         fused: (N, 3, S, S), the face blended into the original's surroundings.
         wanted: (N, 68, 2), the landmarks that it was to have.
         found: (N, 68, 2), those it has.
-        embedding: (N, d), who it is.
+        embedding: (N, d), who it is: R(X') of the fused picture, since hair and forehead stay and are seen too.
         own: (N, d), who it was to be: R(G(Z)).
         was: (N, d), who was filmed: R(X).
         shift: (N, k), the learnt shift in standard deviations of the latents.
@@ -87,8 +87,22 @@ class Painted:
 
 
 def fuse(face: Tensor, batch: Batch) -> Tensor:
-    """The face over the original: X' inside the blend mask, X outside."""
-    return face * batch.mask + batch.original * (1 - batch.mask)
+    """The face over the original: X' inside the blend mask, X outside, in the light of the original.
+
+    Mean and spread of each colour are matched inside the mask, as the runtime's compositor does from a few colours.
+    """
+    return _in_light_of(batch.original, face, batch.mask) * batch.mask + batch.original * (1 - batch.mask)
+
+
+def _in_light_of(original: Tensor, face: Tensor, mask: Tensor) -> Tensor:
+    """`face` (N, 3, S, S) with the mean and spread that `original` has inside the mask (N, 1, S, S)."""
+    with torch.no_grad():
+        weight = mask / mask.sum((2, 3), keepdim=True).clamp_min(1e-6)
+        means = [(picture * weight).sum((2, 3), keepdim=True) for picture in (face, original)]
+        pairs = zip((face, original), means, strict=True)
+        spreads = [((picture - mean).square() * weight).sum((2, 3), keepdim=True).sqrt() for picture, mean in pairs]
+        gain = (spreads[1] / spreads[0].clamp_min(1e-3)).clamp(0.6, 1.6)
+    return (face - means[0]) * gain + means[1]
 
 
 def look(
@@ -100,9 +114,9 @@ def look(
     `own`, `was` and `others` are embeddings by all recognisers; see `Painted`. Without `others`, those are the other
     people of the batch.
     """
-    found, part = judges.landmarks(face, wanted), judges.identity.part
+    found, part, fused = judges.landmarks(face, wanted), judges.identity.part, fuse(face, batch)
     return Painted(
-        face=face, fused=fuse(face, batch), wanted=wanted, found=found, embedding=judges.identity(face, found, only),
+        face=face, fused=fused, wanted=wanted, found=found, embedding=judges.identity(fused, found, only),
         own=part(own, only), was=part(was, only), shift=shift, others=part(own if others is None else others, only),
     )  # fmt: skip
 
