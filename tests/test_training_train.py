@@ -369,6 +369,10 @@ def test_people_are_looked_at_once_and_recalled(tmp_path):
     assert torch.equal(again([33, 2]), some[:2])
     other = kit.trainer(replace(FAST, people=24))[0].frozen.own
     assert not other.recall(tmp_path / "people.pt")
+    # Another seed draws other people: what is known of the first ones is not theirs.
+    strangers = kit.trainer(replace(FAST, people=40, seed=2))[0].frozen.own
+    assert not strangers.recall(tmp_path / "people.pt")
+    assert not torch.allclose(strangers([33]), some[:1], atol=0.05)
 
 
 # The loop.

@@ -12,6 +12,7 @@ from training.objective import Judges
 from training.structures import Batch
 
 TOGETHER = 16  # people looked at in one go
+SAME = 0.02  # per entry of an embedding of length 1: what kernels of another machine may change
 
 
 class Unsteered:
@@ -51,12 +52,16 @@ class Unsteered:
         torch.save(self.everyone().cpu(), part)
         part.replace(path)
 
+    @torch.no_grad()
     def recall(self, path: Path) -> bool:
-        """Read what `keep` wrote, if it did and for as many people."""
+        """Read what `keep` wrote, if it did, for as many people, and if those looked at anew are still who they were.
+
+        Another seed, decoder, draw of identities or judge makes other people; embeddings of theirs would mislead.
+        """
         if not path.is_file():
             return False
         known = torch.load(path, map_location=self._near.device, weights_only=True)
-        if len(known) != self._people:
+        if len(known) != self._people or not torch.allclose(known[:TOGETHER], self._group(0), atol=SAME):
             return False
         self._all, self._known = known, dict(enumerate(known.split(TOGETHER)))
         return True
