@@ -82,8 +82,8 @@ class Preset:
 
 
 BEYOND = Weights(
-    landmark=0.0, landmark_emphasised=4.0, identity=1.2, perceptual=0.0, away=0.4, same=0.4, distinct=0.15,
-    openings=0.5, colours=0.4, pull=0.02,
+    landmark=0.0, landmark_emphasised=4.5, identity=0.8, perceptual=0.0, away=4.0, same=0.3, distinct=0.15,
+    openings=0.5, colours=0.4, pull=0.04,
 )  # fmt: skip
 # An encoder sees the surroundings: it can also be held to the picture.
 SEEING = replace(BEYOND, perceptual=0.2, seam=0.3, flicker=0.2)
