@@ -17,7 +17,7 @@ from training.generator.networks import STYLES, Mapping, seeded_z
 
 LABELS = Path(__file__).with_name("vetting.json")
 ATTRIBUTES = ("glasses", "hat", "child", "fringe", "beard")
-PSI = 0.8
+PSI = 0.9
 SHRINK = 5.0
 LIMIT = 0.0
 
