@@ -125,3 +125,15 @@ def test_what_is_no_snapshot_is_named(tmp_path: Path) -> None:
     torch.save({"weights": torch.zeros(1)}, tmp_path / "other.pt")
     with pytest.raises(ConfigError, match=r"other\.pt is no checkpoint of format 1"):
         checkpoint.load_snapshot(tmp_path / "other.pt")
+
+
+def test_a_file_that_is_missing_or_cut_off_is_named(tmp_path: Path) -> None:
+    large = light(config=LightConfig(hidden=1024, first_slots=tuple(range(23))))
+    folder = save(tmp_path, 1, model=large)
+    (folder / "snapshot_01.pt").unlink()
+    with pytest.raises(ConfigError, match=r"snapshot_01\.pt is missing"):
+        checkpoint.load_snapshot(tmp_path)
+    for content in (b"", b"no checkpoint", (folder / "snapshot.pt").read_bytes()[:1000]):
+        (folder / "snapshot.pt").write_bytes(content)
+        with pytest.raises(ConfigError, match=r"snapshot\.pt is damaged, or no checkpoint"):
+            checkpoint.load_snapshot(tmp_path)

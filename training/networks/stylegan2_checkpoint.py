@@ -48,7 +48,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         with torch.serialization.safe_globals([argparse.Namespace]):  # rosinality's training keeps its options
             state = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        reason = str(error).splitlines()[0]
+        reason = (str(error) or "it is empty").splitlines()[0]
         raise click.ClickException(
             f"{path} is no checkpoint of plain weights ({reason}): save its g_ema and latent_avg anew with torch.save"
         ) from error

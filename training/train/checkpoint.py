@@ -12,6 +12,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -78,7 +79,7 @@ def load_snapshot(path: Path) -> tuple[nn.Module, dict[str, Any]]:
         path: `snapshot.pt`, the folder of a checkpoint, or the folder of a run.
 
     Raises:
-        ConfigError: there is no snapshot, or it is of another format.
+        ConfigError: there is no snapshot, a file of it is missing or damaged, or it is of another format.
     """
     head, content = _read(snapshot_path(path))
     model = build(head["kind"], head["options"])
@@ -105,7 +106,7 @@ def load_resume(run: Path) -> Tree | None:
     """What the newest checkpoint of a run kept for a resume; None where there is no checkpoint.
 
     Raises:
-        ConfigError: the checkpoint is of another format.
+        ConfigError: a file of the checkpoint is missing or damaged, or of another format.
     """
     found = checkpoints(run)
     return _read(found[-1] / f"{RESUME}_00.pt")[1] if found else None
@@ -124,14 +125,23 @@ def _write(path: Path, head: Mapping[str, Any], tree: Tree) -> None:
 
 
 def _read(path: Path) -> tuple[dict[str, Any], Tree]:
-    first = torch.load(path, map_location="cpu", weights_only=True)
+    first = _load(path)
     if not isinstance(first, dict) or first.get("format") != FORMAT:
         raise ConfigError(f"{path} is no checkpoint of format {FORMAT}, as python -m training.train writes it")
     pieces = list(first.pop("pieces"))
     for number in range(1, first.pop("files")):
-        pieces += torch.load(_numbered(path, number), map_location="cpu", weights_only=True)["pieces"]
+        pieces += _load(_numbered(path, number))["pieces"]
     content = _put_together(first.pop("content"), pieces)
     return first, content
+
+
+def _load(path: Path) -> Any:
+    if not path.is_file():
+        raise ConfigError(f"{path} is missing: a checkpoint's numbered files belong together, copy them all")
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (UnpicklingError, RuntimeError, EOFError) as error:
+        raise ConfigError(f"{path} is damaged, or no checkpoint: {repr(error).splitlines()[0]}") from error
 
 
 def _numbered(path: Path, number: int) -> Path:
