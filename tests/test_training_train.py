@@ -584,6 +584,9 @@ def test_a_begun_run_remembers_its_options(tmp_path, arguments):
     assert again == replace(plan, preset=replace(plan.preset, rate=1e-5))
     with pytest.raises(ConfigError, match="was begun with --preset light"):
         resolve("paper", (), nothing, out=None, run=plan.run, tensorboard=False)
+    (tmp_path / "controller.npz").unlink()
+    with pytest.raises(ConfigError, match=r"nothing at .*controller\.npz, .* give its --closed-form"):
+        resolve(None, (), nothing, out=None, run=plan.run, tensorboard=False)
 
 
 @pytest.mark.parametrize(

@@ -170,7 +170,15 @@ def _sources(given: Mapping[str, Any], before: Mapping[str, Any], preset: Preset
     if preset.kind == "light" and values["light"]:
         raise ConfigError("--light is where an encoder starts; to go on with a light controller use --start")
     packs = tuple(Path(path) for path in values.pop("packs"))
-    return Sources(packs=packs, **{name: Path(value) for name, value in values.items() if value})
+    paths = {name: Path(value) for name, value in values.items() if value}
+    for name, path in (*(("pack", path) for path in packs), *paths.items()):
+        if not path.exists():  # of a begun run: files move, and relative paths begin elsewhere
+            raise ConfigError(f"there is nothing at {path}, which the run was begun with; give its --{_dashed(name)}")
+    return Sources(packs=packs, **paths)
+
+
+def _dashed(name: str) -> str:
+    return name.replace("_", "-")
 
 
 def carry_out(plan: Plan, stop: Stop) -> None:
