@@ -110,7 +110,7 @@ def test_a_model_of_another_kind_is_refused() -> None:
 
 
 def test_the_identity_model_beside_a_generator_is_its_own(tmp_path: Path) -> None:
-    for name in ("face_64.onnx", "face.weights", "identity.onnx"):
+    for name in ("face_64.onnx", "face.weights", "light.weights", "identity.onnx"):
         (tmp_path / name).write_bytes(shipped(name).read_bytes())
     method = Painted.of("copy", tmp_path / "face_64.onnx")
     assert method.key(()) == Painted.of("light", shipped("face_64.onnx")).key(())

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from training.generator.networks import Decoder, Mapping, seeded_z
+from training.generator.vet import PSI
 from training.networks.decoders import PaintingDecoder, load_decoder
 from training.networks.encoder import Encoder, preset
 from training.networks.stylegan2_checkpoint import expected
@@ -203,7 +204,7 @@ def test_smaller_sides_are_the_picture_averaged(decoder):
 def test_identities_are_its_own_mapping_drawn_to_the_average(decoder, weights):
     z = seeded_z(4, 1)
     average = decoder.latent_avg
-    want = average + 0.8 * (reference_map(weights, z) - average)
+    want = average + PSI * (reference_map(weights, z) - average)
     got = decoder.identities()(z)
     assert got.shape == (4, 14, 512)
     torch.testing.assert_close(got, want[:, None].expand(-1, 14, -1), atol=1e-4, rtol=1e-4)
