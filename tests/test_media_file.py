@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import queue
 import threading
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from streamfilter import media
 from streamfilter.config import Audio, MediaConfig
 from streamfilter.errors import ConfigError, OutputError, ProtectionError
+from streamfilter.media.target import Target
 from streamfilter.structures import Frame, SafeFrame
 from tests.media_factory import RATE, film, index_of, make_video, picture, times, tracks, words
 
@@ -390,3 +392,18 @@ def test_an_impossible_codec_is_refused_before_anything_is_written(tmp_path: Pat
     with pytest.raises(ConfigError, match="--crf"):
         MediaConfig(crf=64)
     assert list(tmp_path.iterdir()) == [source]
+
+
+def test_an_unfinished_target_that_nobody_owns_any_more_is_removed(tmp_path: Path) -> None:
+    """Ctrl-C may strike before anybody has a `try` around it."""
+    target = Target(tmp_path / "out.mp4")
+    target.partial.write_bytes(b"begun")
+    del target
+    gc.collect()
+    assert list(tmp_path.iterdir()) == []
+    target = Target(tmp_path / "out.mp4")
+    target.partial.write_bytes(b"whole")
+    target.commit()
+    del target
+    gc.collect()
+    assert (tmp_path / "out.mp4").read_bytes() == b"whole"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import weakref
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -63,6 +64,8 @@ class Target:
             raise OutputError(f"the folder {self.path.parent} cannot be made: {error.strerror}") from error
         # Hidden, and with the right ending, by which FFmpeg chooses the container.
         self.partial = self.path.with_name(f".{self.path.stem}.{secrets.token_hex(4)}{PARTIAL}{self.path.suffix}")
+        # Ctrl-C may strike between the file's birth and its owner's first `try`: then this removes it.
+        weakref.finalize(self, _remove, self.partial)
 
     def commit(self) -> None:
         """Give the finished file its name.
@@ -80,8 +83,12 @@ class Target:
 
     def discard(self) -> None:
         """Remove what was written so far; harmless when there is nothing."""
-        with suppress(OSError):
-            self.partial.unlink(missing_ok=True)
+        _remove(self.partial)
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):
+        path.unlink(missing_ok=True)
 
 
 def _sync(path: Path) -> None:
