@@ -23,6 +23,7 @@ from training.prepare.pack import Pack
 Inputs = dict[str, Tensor]
 Identify = Callable[[Tensor], Tensor]
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+SAMPLE = Path(__file__).parents[1] / "samples" / "two_people.mp4"
 SIDE = 256  # of the crops that real inputs are made from
 
 
@@ -65,12 +66,28 @@ def identities(identify: Identify, count: int) -> Tensor:
         return identify(seeded_z(count, 3)).contiguous()
 
 
-def faces_in(folder: Path, most: int) -> list[tuple[Image, Floats]]:
+def faces_of_clip(path: Path, most: int) -> list[tuple[Image, Floats]]:
+    """Aligned crops (256 px) and their landmarks in [0, 1], from frames of a clip, evenly over it."""
+    clip, look, faces = cv2.VideoCapture(str(path)), _Looker(), []
+    for index in np.linspace(0, clip.get(cv2.CAP_PROP_FRAME_COUNT) - 1, most).astype(int):
+        clip.set(cv2.CAP_PROP_POS_FRAMES, int(index))
+        there, picture = clip.read()
+        if there and (face := look(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB))):
+            faces.append(face)
+    clip.release()
+    return faces
+
+
+def faces_in(folder: Path | None, most: int) -> list[tuple[Image, Floats]]:
     """Aligned crops (256 px) and their landmarks in [0, 1], from a pack or from a folder of photos.
+
+    Without a folder, from the sample clip of the project.
 
     Raises:
         click.ClickException: there is no face to be found.
     """
+    if folder is None:
+        return faces_of_clip(SAMPLE, most)
     found = _from_pack(folder, most) if any(folder.glob("part_*.npz")) else _from_photos(folder, most)
     if not found:
         raise click.ClickException(f"{folder}: no face found; it must be a pack or hold photos ({' '.join(SUFFIXES)})")
@@ -84,24 +101,31 @@ def _from_pack(folder: Path, most: int) -> list[tuple[Image, Floats]]:
 
 
 def _from_photos(folder: Path, most: int) -> list[tuple[Image, Floats]]:
-    detect, landmarker = Detector.load(device=Device.CPU, threads=1), Landmarker.load(device=Device.CPU, threads=1)
+    look = _Looker()
     faces = []
     for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES):
         picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
-        if picture is not None and (face := _face_of(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), detect, landmarker)):
+        if picture is not None and (face := look(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB))):
             faces.append(face)
         if len(faces) == most:
             break
     return faces
 
 
-def _face_of(image: Image, detect: Detector, landmarker: Landmarker) -> tuple[Image, Floats] | None:
-    found = detect(image)
-    if not len(found):
-        return None
-    [track] = landmarker(image, [Track(1, found.xyxy[0], points=found.landmarks[0])])
-    if track.landmarks is None or track.confidence < 0.5:
-        return None
-    matrix = align.ffhq_matrix(track.landmarks, SIDE)
-    points = (align.transform(track.landmarks, matrix) + 0.5) / SIDE
-    return align.crop(image, matrix, SIDE), points.astype(np.float32)
+class _Looker:
+    """The shipped detector and landmark network on one picture: the aligned face of the best detection, or None."""
+
+    def __init__(self) -> None:
+        self._detect = Detector.load(device=Device.CPU, threads=1)
+        self._landmarks = Landmarker.load(device=Device.CPU, threads=1)
+
+    def __call__(self, image: Image) -> tuple[Image, Floats] | None:
+        found = self._detect(image)
+        if not len(found):
+            return None
+        [track] = self._landmarks(image, [Track(1, found.xyxy[0], points=found.landmarks[0])])
+        if track.landmarks is None or track.confidence < 0.5:
+            return None
+        matrix = align.ffhq_matrix(track.landmarks, SIDE)
+        points = (align.transform(track.landmarks, matrix) + 0.5) / SIDE
+        return align.crop(image, matrix, SIDE), points.astype(np.float32)

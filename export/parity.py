@@ -158,7 +158,11 @@ def refuse_failures(rows: Sequence[Difference]) -> None:
 @click.argument("model", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("checkpoint", type=click.Path(exists=True, path_type=Path))
 @click.option("--decoder", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--images", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Pack, or photos.")
+@click.option(
+    "--images",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Pack, or photos.  [default: the sample clip]",
+)
 def main(model: Path, checkpoint: Path, decoder: Path, images: Path | None) -> None:
     """Compare MODEL, a rung or the identity model, with the CHECKPOINT that it was made from."""
     metadata = open_model(model).get_modelmeta().custom_metadata_map
@@ -173,7 +177,7 @@ def main(model: Path, checkpoint: Path, decoder: Path, images: Path | None) -> N
         refuse_failures(check_identity(model, source))
         return
     side = int(metadata["resolution"])
-    faces = faces_in(images, REAL_COUNT) if images else []
+    faces = faces_in(images, REAL_COUNT)
     refuse_failures(check_painter(model, source.painter(side), painter_cases(source, side, faces)))
 
 

@@ -231,7 +231,7 @@ def parse_sides(text: str | None) -> tuple[int, ...]:
               help="int8: the latent model's own large matrices as one byte a weight.")  # fmt: skip
 @click.option("--keep", multiple=True, type=FILE, help="File of weights, or identity.onnx, that stays as it is.")
 @click.option("--images", type=click.Path(exists=True, file_okay=False, path_type=Path),
-              help="Compare on real faces too: a pack, or a folder of photos.")  # fmt: skip
+              help="Compare on these faces: a pack, or a folder of photos.  [default: the sample clip]")  # fmt: skip
 @click.option("--name", default="face", show_default=True, help="First part of the files' names.")
 @click.option("--version", default="1", show_default=True, help="Version written into the metadata.")
 @click.option(
@@ -249,7 +249,7 @@ def main(
     check_kept(keep, out)
     try:
         source = load_source(checkpoint, decoder)
-        export(source, out, config, keep=keep, faces=faces_in(images, REAL_COUNT) if images else [])
+        export(source, out, config, keep=keep, faces=faces_in(images, REAL_COUNT))
     except (StreamFilterError, ValueError) as error:
         raise click.ClickException(str(error)) from error
     for path in sorted(p for p in out.iterdir() if p.suffix in (".onnx", WEIGHTS)):

@@ -25,8 +25,7 @@ import onnxruntime as ort
 
 from export.parity import open_model
 from streamfilter.config import Device
-from streamfilter.engines import Engine, cache_of, record_path
-from streamfilter.model_files import sha256
+from streamfilter.engines import Engine, cache_of, fingerprint, record_path
 from streamfilter.onnx_model import PROVIDER
 
 TENSORRT = PROVIDER[Device.TENSORRT]
@@ -178,7 +177,7 @@ def make(path: Path, cache: Path, batches: Sequence[int], *, tuned_for: int, fp1
     """Build the engine of one model, run every batch size once warm, and write the record."""
     shapes = shapes_of(path)
     options = engine_options(shapes, batches, tuned_for=tuned_for, prefix=path.stem, fp16=fp16)
-    engine = Engine(model_sha256=sha256(path), largest_batch=max(batches), options=options)
+    engine = Engine(fingerprint=fingerprint(path), largest_batch=max(batches), options=options)
     with ticking(f"{path.name}: engine for 1 to {max(batches)} rows"):
         session = build(path, engine, cache)
     for batch in batches:

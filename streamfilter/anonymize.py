@@ -66,7 +66,7 @@ class Anonymizer:
         paths = [model] if model else [shipped(name) for name in RUNG_FILES.values()]
         models = [OnnxModel(path, kind="anonymizer", device=device, threads=threads) for path in paths]
         rungs = {_resolution(item): item for item in models}
-        identity = OnnxModel(_identity_path(model), kind="identity", device=device, threads=threads)
+        identity = OnnxModel(identity_path(model), kind="identity", device=device, threads=threads)
         for item in models:
             _check_styles(item, identity)
         config = config or AnonymizeConfig()
@@ -178,7 +178,8 @@ def to_patch(crop: FaceCrop, face: Image) -> Patch:
     return Patch(crop.track_id, np.asarray(wider, np.uint8), matrix, mask)
 
 
-def _identity_path(model: Path | None) -> Path:
+def identity_path(model: Path | None) -> Path:
+    """The identity model that goes with a generator: the one beside it, or else the shipped one."""
     beside = model.parent / IDENTITY_FILE if model else None
     return beside if beside and beside.is_file() else shipped(IDENTITY_FILE)
 

@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from streamfilter.errors import DeviceError
-from streamfilter.model_files import sha256
+from streamfilter.model_files import sha256, weights_beside
 
 FOLDER = "tensorrt"
 REBUILD = "build it again: python -m export.to_tensorrt"
@@ -19,9 +20,9 @@ REBUILD = "build it again: python -m export.to_tensorrt"
 
 @dataclass(frozen=True, kw_only=True)
 class Engine:
-    """How an engine was built: from which model file, for batches of up to how many faces, with which options."""
+    """How an engine was built: from which model, for batches of up to how many faces, with which options."""
 
-    model_sha256: str
+    fingerprint: str
     largest_batch: int
     options: Mapping[str, str]
 
@@ -33,6 +34,11 @@ class Engine:
     def as_json(self) -> str:
         """The text of the record."""
         return json.dumps(asdict(self), indent=1)
+
+
+def fingerprint(model: Path) -> str:
+    """A hash of a model file and of the weights beside it: another light controller may have the very same graph."""
+    return hashlib.sha256("".join(sha256(path) for path in (model, *weights_beside([model]))).encode()).hexdigest()
 
 
 def cache_of(model: Path) -> Path:
@@ -58,6 +64,6 @@ def read(model: Path) -> Engine | None:
         engine = Engine(**json.loads(path.read_text("utf-8")))
     except (ValueError, TypeError) as error:
         raise DeviceError(f"{path} is damaged; {REBUILD}") from error
-    if engine.model_sha256 != sha256(model):
+    if engine.fingerprint != fingerprint(model):
         raise DeviceError(f"{path} belongs to another {model.name}; {REBUILD}")
     return engine

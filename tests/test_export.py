@@ -379,6 +379,14 @@ def test_what_a_model_must_reach(precision, largest, psnr_db, passed):
     assert ("FAILS" in table([row])) is not passed
 
 
+def test_without_photos_the_faces_come_from_the_sample_clip():
+    faces = faces_in(None, most=3)
+    assert len(faces) == 3
+    for crop, points in faces:
+        assert crop.shape == (256, 256, 3)
+        assert ((points > -0.05) & (points < 1.05)).all()
+
+
 def test_real_inputs_come_from_a_pack(tmp_path):
     crop, points = picture(256), track(256).landmarks
     face = Face(jpeg=encode(crop), landmarks=(points + 0.5) / 256, matrix=np.eye(2, 3, dtype=np.float32))

@@ -28,7 +28,7 @@ from streamfilter import engines
 from streamfilter.config import Device
 from streamfilter.engines import Engine
 from streamfilter.errors import DeviceError
-from streamfilter.model_files import MODELS, sha256
+from streamfilter.model_files import MODELS
 from streamfilter.onnx_model import OnnxModel
 
 SHAPES = {"surroundings": (3, 64, 64), "landmarks": (68, 2), "identity": (23, 512)}
@@ -47,7 +47,7 @@ def model(tmp_path: Path) -> Path:
 
 def engine_of(model: Path, largest_batch: int = 4) -> Engine:
     options = engine_options({"x": (2,)}, [1, largest_batch], tuned_for=1, prefix=model.stem, fp16=True)
-    return Engine(model_sha256=sha256(model), largest_batch=largest_batch, options=options)
+    return Engine(fingerprint=engines.fingerprint(model), largest_batch=largest_batch, options=options)
 
 
 def test_one_profile_reaches_from_one_row_to_the_largest_batch():
@@ -62,7 +62,7 @@ def test_one_profile_reaches_from_one_row_to_the_largest_batch():
 
 
 def test_the_cache_is_named_when_the_options_are_used(tmp_path):
-    engine = Engine(model_sha256="0", largest_batch=1, options={"trt_fp16_enable": "1"})
+    engine = Engine(fingerprint="0", largest_batch=1, options={"trt_fp16_enable": "1"})
     assert engine.provider_options(tmp_path) == {
         "trt_fp16_enable": "1",
         "trt_engine_cache_path": str(tmp_path),

@@ -367,8 +367,13 @@ def test_a_wrong_command_line_is_one_clear_line(tmp_path: Path, pack: Path, argu
 
 
 def test_a_folder_of_photos_is_prepared_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evaluate, "DlibLandmarks", lambda predictor: lambda image: placed(face_shape(), size=60))
-    monkeypatch.setattr(evaluate.DlibLandmarks, "name", "dlib", raising=False)
+    class Teacher:
+        name = "dlib"
+
+        def __call__(self, image: np.ndarray) -> np.ndarray:
+            return placed(face_shape(), size=60)
+
+    monkeypatch.setattr(evaluate, "make_teacher", lambda name, predictor: Teacher())
     folder = tmp_path / "photos"
     for person, count in (("Ann", 2), ("Bob", 1)):
         (folder / person).mkdir(parents=True)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from streamfilter.errors import ConfigError
 from training.generator.steered import Controller
 from training.networks.light import LightConfig, LightController, blank, root, slots_of
 
@@ -74,6 +75,12 @@ def test_what_the_projection_lets_go_never_reaches_the_learnt_part(closed_form: 
 
 def test_slots_fall_into_their_groups() -> None:
     assert slots_of((0, 3, 6), 8) == [0, 0, 0, 1, 1, 1, 2, 2]
+
+
+@pytest.mark.parametrize("slots", [(), (1, 3), (0, 3, 3), (0, 6, 3)])
+def test_groups_that_leave_slots_out_are_refused(slots: tuple[int, ...]) -> None:
+    with pytest.raises(ConfigError, match="it must begin at 0 and rise"):
+        LightConfig(first_slots=slots)
 
 
 def test_the_root_of_a_covariance_squares_to_it() -> None:

@@ -29,7 +29,7 @@ from training.evaluation.photos import Photos, open_photos
 from training.evaluation.progress import Progress
 from training.prepare.build import build, plan
 from training.prepare.sources import chosen, open_folder
-from training.prepare.teachers import DlibLandmarks
+from training.prepare.teachers import DlibLandmarks, make_teacher
 
 IDENTITIES, PHOTOS_EACH = 60, 4
 FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
@@ -41,7 +41,7 @@ beside it, or else the shipped one. There may be none. IMAGES is a pack of `pyth
 photos, which is prepared first (in OUT/photos).
 
 Writes OUT/table.md, OUT/results.json and OUT/faces.jpg. The last shows real people side by side with the results: look
-at it, and never publish or commit it.
+at it, and never publish or commit it. OUT/cache holds what recognisers say of these photos: delete it when done.
 """
 
 
@@ -65,7 +65,8 @@ def prepared(images: Path, out: Path, predictor: Path, count: int, names: Sequen
     wanted = {unit.name for unit in source.units[:count]} if names is None else set(names)
     source = chosen(source, lambda unit: unit.name in wanted)
     folder = out / "photos" / f"{jobs.slug(images.resolve().name)}-{len(source.units)}"
-    build(folder, plan([source], DlibLandmarks.name), DlibLandmarks(predictor), lambda line: click.echo(line, err=True))
+    teacher = make_teacher(DlibLandmarks.name, predictor)
+    build(folder, plan([source], teacher.name), teacher, lambda line: click.echo(line, err=True))
     return folder
 
 

@@ -142,7 +142,7 @@ TERMS: Mapping[str, Callable[[Painted, Batch, Judges], Tensor]] = {
     "colours": lambda p, b, _: beyond.colours(p.face, b.original, p.found, b.landmarks),
     "seam": lambda p, b, _: beyond.seam(p.face, b.original, b.mask),
     "gaze": lambda p, b, _: beyond.gaze(p.face, b.original, p.found, b.landmarks),
-    "flicker": lambda p, b, _: beyond.flicker(p.face, b.original, b.follows),
+    "flicker": lambda p, b, _: beyond.flicker(p.fused, b.original, b.follows),
     "pull": lambda p, b, _: beyond.pull(p.shift),
 }
 

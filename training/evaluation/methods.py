@@ -15,9 +15,8 @@ from streamfilter import align, anonymize, composite, crop_grid, grain, light, s
 from streamfilter.anonymize import Anonymizer
 from streamfilter.composite import blend
 from streamfilter.config import AnonymizeConfig, Device
-from streamfilter.errors import InputError, ModelError
-from streamfilter.model_files import sha256, shipped, weights_beside
-from streamfilter.onnx_model import OnnxModel
+from streamfilter.errors import InputError
+from streamfilter.model_files import sha256, weights_beside
 from streamfilter.structures import Image, Track
 from training.evaluation.baselines import blurred, face_box, pixelised
 from training.evaluation.photos import SIDE_PX, Photo
@@ -119,7 +118,7 @@ class Painted:
             ModelError: it is missing, damaged or of another kind.
         """
         generator(model)
-        files = [model, identity_of(model), *weights_beside([model])]
+        files = [model, anonymize.identity_path(model), *weights_beside([model])]
         return cls(name, model, hashlib.sha256("".join(sha256(file) for file in files).encode()).hexdigest())
 
     def key(self, names: Sequence[str]) -> str:
@@ -194,25 +193,13 @@ class Foreign:
 BASELINES: tuple[Method, ...] = (Original(), Pixelised(15), Pixelised(25), Blurred(15), Blurred(25))
 
 
-def identity_of(model: Path) -> Path:
-    """The identity model that goes with a generator."""
-    beside = model.with_name("identity.onnx")
-    return beside if beside.is_file() else shipped("identity.onnx")
-
-
 def generator(model: Path) -> Anonymizer:
     """The runtime's own painter with this one model, on the CPU with one thread.
 
     Raises:
         ModelError: the file is missing, damaged or of another kind.
     """
-    loaded = OnnxModel(model, kind="anonymizer", device=Device.CPU, threads=1)
-    identity = OnnxModel(identity_of(model), kind="identity", device=Device.CPU, threads=1)
-    try:
-        side = int(loaded.metadata["resolution"])
-    except (KeyError, ValueError) as error:
-        raise ModelError(f"{model.name} does not say its resolution in its metadata") from error
-    return Anonymizer({side: loaded}, identity, AnonymizeConfig(max_rung_px=side, seed=SEED))
+    return Anonymizer.load(config=AnonymizeConfig(seed=SEED), device=Device.CPU, threads=1, model=model)
 
 
 def paint(anonymizer: Anonymizer, photo: Photo, identity: int) -> Image:

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from streamfilter.errors import ConfigError
 from training.generator.networks import STYLES, WIDTH
 from training.generator.sample import THUMB
 from training.generator.steered import FIRST_SLOTS, Controller
@@ -34,6 +35,15 @@ class LightConfig:
     hidden: int = 384
     light: int = 32
     first_slots: tuple[int, ...] = (0, 3, 6, 9, 12)
+
+    def __post_init__(self) -> None:
+        """Refuse groups that leave slots out.
+
+        Raises:
+            ConfigError: the groups do not begin at slot 0, or not one after the other.
+        """
+        if self.first_slots[:1] != (0,) or list(self.first_slots) != sorted(set(self.first_slots)):
+            raise ConfigError(f"first_slots is {self.first_slots}; it must begin at 0 and rise")
 
 
 @dataclass(frozen=True, eq=False)

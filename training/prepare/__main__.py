@@ -20,7 +20,7 @@ from training.prepare.drawn import Generator, drawn
 from training.prepare.report import report, summary, write_report
 from training.prepare.sheet import write_sheet
 from training.prepare.sources import PAIRS, Source, chosen, open_folder, read_names
-from training.prepare.teachers import DlibLandmarks, OwnLandmarks, Teacher
+from training.prepare.teachers import make_teacher
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 HELP = """Make a pack in the folder OUT from SOURCES.
@@ -74,25 +74,6 @@ def restrict(sources: Sequence[Source], only: Path | None, skip_people: Path | N
     if not any(source.units for source in kept):
         raise ConfigError("the lists leave no picture; look at --only and --skip-people")
     return kept
-
-
-def make_teacher(name: str, predictor: Path | None) -> Teacher:
-    """The teacher of this name.
-
-    Raises:
-        ConfigError: dlib's file is not given, or is something else.
-    """
-    if name == OwnLandmarks.name:
-        return OwnLandmarks()
-    if predictor is None:
-        raise ConfigError(
-            "--teacher dlib needs --predictor FILE: shape_predictor_68_face_landmarks.dat from http://dlib.net/files/; "
-            "or use --teacher own"
-        )
-    try:
-        return DlibLandmarks(predictor)
-    except RuntimeError as error:
-        raise ConfigError(f"--predictor {predictor} is no dlib shape predictor: {error}") from error
 
 
 def announce(sources: Sequence[Source], plans: Sequence[Plan], left: int) -> None:

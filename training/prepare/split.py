@@ -20,10 +20,10 @@ import cv2
 
 from streamfilter.errors import ConfigError, InputError, StreamFilterError
 from training.evaluation.progress import Progress
-from training.prepare.__main__ import FILE, make_teacher
+from training.prepare.__main__ import FILE
 from training.prepare.faces import face_of
 from training.prepare.sources import Layout, Unit, open_folder
-from training.prepare.teachers import Teacher, Unusable
+from training.prepare.teachers import Teacher, Unusable, make_teacher
 
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 TEXT = click.Path(dir_okay=False, path_type=Path)

@@ -10,6 +10,7 @@ import cv2
 import dlib
 import numpy as np
 
+from streamfilter.errors import ConfigError
 from streamfilter.landmarks import Landmarker, to_frame
 from streamfilter.structures import Floats, Image, Track
 from training.generator.measure import DlibTeacher
@@ -105,3 +106,22 @@ def _in_two_sizes(image: Image, look: Callable[[Image], Floats | None]) -> Float
         if found is not None:
             return np.asarray((found + 0.5) / factor - 0.5, np.float32)
     raise Unusable(NO_FACE)
+
+
+def make_teacher(name: str, predictor: Path | None) -> Teacher:
+    """The teacher of this name.
+
+    Raises:
+        ConfigError: dlib's file is not given, or is something else.
+    """
+    if name == OwnLandmarks.name:
+        return OwnLandmarks()
+    if predictor is None:
+        raise ConfigError(
+            "--teacher dlib needs --predictor FILE: shape_predictor_68_face_landmarks.dat from http://dlib.net/files/; "
+            "or use --teacher own"
+        )
+    try:
+        return DlibLandmarks(predictor)
+    except RuntimeError as error:
+        raise ConfigError(f"--predictor {predictor} is no dlib shape predictor: {error}") from error
