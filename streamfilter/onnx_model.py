@@ -112,6 +112,38 @@ class OnnxModel:
                 raise ModelError(f"{self.path.name}: input {name!r} has shape {have}, needed is {want} (-1: any)")
 
 
+class ForeignModel:
+    """Somebody else's model, which says nothing of itself: run by names, on the CPU.
+
+    Args:
+        model: An ONNX file, or the bytes of one.
+        name: What errors call it.
+        threads: Threads inside one operator; 0 lets ONNX Runtime decide.
+
+    Raises:
+        ModelError: missing or damaged.
+    """
+
+    def __init__(self, model: Path | bytes, *, name: str, threads: int = 0) -> None:
+        self.name = name
+        if isinstance(model, Path) and not model.is_file():
+            raise ModelError(f"no model file at {model}")
+        self._session = _session(model, Device.CPU, threads)
+        self.input_shapes = {i.name: tuple(_size(d) for d in i.shape) for i in self._session.get_inputs()}
+        self.output_names = tuple(o.name for o in self._session.get_outputs())
+
+    def __call__(self, *inputs: Array) -> tuple[Array, ...]:
+        """Run once: inputs and outputs in the model's own order.
+
+        Raises:
+            ModelError: the run failed; for example an input is misshapen.
+        """
+        try:
+            return tuple(self._session.run(None, dict(zip(self.input_shapes, inputs, strict=True))))
+        except Exception as error:  # as in OnnxModel
+            raise ModelError(f"{self.name} failed: {error}") from error
+
+
 def _size(dimension: int | str | None) -> int:
     return dimension if isinstance(dimension, int) else _ANY_SIZE
 
@@ -133,9 +165,10 @@ def _open(path: Path, device: Device, threads: int) -> tuple[ort.InferenceSessio
     raise DeviceError(f"no usable execution provider among {', '.join(available)}")
 
 
-def _session(path: Path, device: Device, threads: int) -> ort.InferenceSession:
+def _session(path: Path | bytes, device: Device, threads: int) -> ort.InferenceSession:
     # Or every start on a machine without a GPU prints red lines about CUDA; the errors below say it in one.
     ort.set_default_logger_severity(4)
+    name = path.name if isinstance(path, Path) else "the model"
     options = ort.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = threads or (os.cpu_count() or 1)
@@ -143,13 +176,14 @@ def _session(path: Path, device: Device, threads: int) -> ort.InferenceSession:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         # No fallback: neither now nor in the middle of a run may ONNX Runtime change to another device by itself.
-        session = ort.InferenceSession(str(path), options, providers=[_provider(path, device)], enable_fallback=0)
+        model = path if isinstance(path, bytes) else str(path)
+        session = ort.InferenceSession(model, options, providers=[_provider(path, device)], enable_fallback=0)
     except DeviceError:
         raise
     except Exception as error:  # as in _run
         if device is not Device.CPU:
-            raise DeviceError(f"--device {device}: {path.name} could not be loaded there: {error}") from error
-        raise ModelError(f"{path.name} could not be loaded: {error}") from error
+            raise DeviceError(f"--device {device}: {name} could not be loaded there: {error}") from error
+        raise ModelError(f"{name} could not be loaded: {error}") from error
     if session.get_providers()[0] != PROVIDER[device]:
         raise DeviceError(
             f"--device {device}: {PROVIDER[device]} could not start; install its libraries or choose another device"
@@ -157,8 +191,8 @@ def _session(path: Path, device: Device, threads: int) -> ort.InferenceSession:
     return session
 
 
-def _provider(path: Path, device: Device) -> str | tuple[str, dict[str, str]]:
-    engine = engines.read(path) if device is Device.TENSORRT else None
-    if engine is None:
+def _provider(path: Path | bytes, device: Device) -> str | tuple[str, dict[str, str]]:
+    engine = engines.read(path) if device is Device.TENSORRT and isinstance(path, Path) else None
+    if engine is None or isinstance(path, bytes):
         return PROVIDER[device]
     return PROVIDER[device], engine.provider_options(engines.cache_of(path))

@@ -15,9 +15,10 @@ from export import detector_to_onnx
 from streamfilter.config import DetectConfig, Device
 from streamfilter.detect import Detector
 from streamfilter.detect import decode as runtime_decode
+from streamfilter.metrics.boxes import iou
 from streamfilter.onnx_model import OnnxModel
 from training.detector import augment, checkpoint, evaluate, label, scenes
-from training.detector.boxes import iou, turned_ellipse
+from training.detector.boxes import turned_ellipse
 from training.detector.interpolate import interpolate
 from training.detector.losses import Cells, Target, Weights, assign, eiou, loss
 from training.detector.network import STRIDES, YuNet, YuNetConfig, decode, flatten, fold

@@ -16,14 +16,15 @@ from click.testing import CliRunner, Result  # noqa: E402
 
 from streamfilter.align import face_mask  # noqa: E402
 from streamfilter.errors import InputError, ModelError  # noqa: E402
+from streamfilter.metrics import baselines  # noqa: E402
+from streamfilter.metrics.frechet import Gaussian  # noqa: E402
 from streamfilter.model_files import shipped  # noqa: E402
 from streamfilter.structures import Floats, Image  # noqa: E402
 from tests.portraits import POINTS, SIDE, noise, scene, turned  # noqa: E402
 from tests.synthetic_face import face_shape, placed  # noqa: E402
 from training import evaluate  # noqa: E402
-from training.evaluation import baselines, faces_picture, jobs  # noqa: E402
+from training.evaluation import faces_picture, jobs  # noqa: E402
 from training.evaluation.comparison import Comparison, compare, floor, one_identity, threshold  # noqa: E402
-from training.evaluation.frechet import Gaussian  # noqa: E402
 from training.evaluation.methods import BASELINES, Blurred, Foreign, Painted, Pixelised  # noqa: E402
 from training.evaluation.photos import Photo, Photos, open_photos  # noqa: E402
 from training.evaluation.portrait import PortraitJudges, at_place, find, look  # noqa: E402

@@ -17,11 +17,12 @@ torch = pytest.importorskip("torch")
 from click.testing import CliRunner  # noqa: E402
 
 from streamfilter.errors import InputError  # noqa: E402
+from streamfilter.metrics import over_time, pose  # noqa: E402
+from streamfilter.metrics.matching import NOBODY, Seen, match, suppress, tracks  # noqa: E402
 from tests.media_factory import index_of, make_video  # noqa: E402
 from tests.synthetic_face import face_shape  # noqa: E402
-from training.evaluation import clips, metrics, mtcnn, mtcnn_networks  # noqa: E402
+from training.evaluation import clips, mtcnn, mtcnn_networks  # noqa: E402
 from training.evaluation.frames import Pair, expected, pairs  # noqa: E402
-from training.evaluation.matching import NOBODY, Seen, match, suppress, tracks  # noqa: E402
 from training.evaluation.mtcnn import Mtcnn, MtcnnConfig  # noqa: E402
 from training.evaluation.observe import Count, Face, Judges, Look, Observation, count, observe  # noqa: E402
 from training.evaluation.progress import Progress  # noqa: E402
@@ -176,43 +177,43 @@ def test_the_sure_are_counted_apart() -> None:
 def test_distance_is_per_landmark() -> None:
     before = np.zeros((2, 68, 2), np.float32)
     after = before + np.array([3, 4], np.float32)
-    assert metrics.distances(before, after).tolist() == [[5.0] * 68] * 2
+    assert pose.distances(before, after).tolist() == [[5.0] * 68] * 2
 
 
 def test_openings_are_in_pixels() -> None:
     shape = np.zeros((1, 68, 2), np.float32)
     shape[0, [41, 40], 1] = 6  # one eye open by 6 px, the other shut
     shape[0, 66, 1] = 9
-    assert metrics.openings(shape, 256)[0] == pytest.approx([3, 9])
+    assert pose.openings(shape, 256)[0] == pytest.approx([3, 9])
 
 
 def test_a_course_is_centred_per_track_and_short_tracks_are_left_out() -> None:
     values = np.r_[np.arange(8.0), 100 + np.arange(8.0), [500.0]][:, None]
-    series = metrics.centred(values, [0] * 8 + [1] * 8 + [2])
+    series = over_time.centred(values, [0] * 8 + [1] * 8 + [2])
     assert series[:, 0].tolist() == [*(np.arange(8) - 3.5)] * 2
-    assert metrics.centred(values[:3], [0, 0, 0]).shape == (0, 1)
+    assert over_time.centred(values[:3], [0, 0, 0]).shape == (0, 1)
 
 
 @given(st.integers(0, 2**31), st.floats(0.1, 5), st.floats(-50, 50))
 def test_correlation_knows_no_scale_and_no_offset(seed: int, scale: float, offset: float) -> None:
     a = np.random.default_rng(seed).normal(size=12)
     b = scale * a + offset
-    assert metrics.correlation(a - a.mean(), b - b.mean()) == pytest.approx(1)
-    assert metrics.correlation(a - a.mean(), b.mean() - b) == pytest.approx(-1)
+    assert over_time.correlation(a - a.mean(), b - b.mean()) == pytest.approx(1)
+    assert over_time.correlation(a - a.mean(), b.mean() - b) == pytest.approx(-1)
 
 
 def test_what_does_not_move_has_no_correlation() -> None:
-    assert metrics.correlation(np.zeros(9), np.arange(9.0)) is None
-    assert metrics.spread(np.zeros(0)) is None
-    assert metrics.spread(np.array([3.0, -3, 3, -3])) == 3
+    assert over_time.correlation(np.zeros(9), np.arange(9.0)) is None
+    assert over_time.spread(np.zeros(0)) is None
+    assert over_time.spread(np.array([3.0, -3, 3, -3])) == 3
 
 
 def test_identity_is_compared_within_and_between_tracks() -> None:
     x, y = np.eye(2)
     identities = np.stack([x] * 5 + [y] * 5 + [x])
     numbers = [0] * 5 + [1] * 5 + [2]
-    assert metrics.to_track_mean(identities, numbers) == pytest.approx([1.0] * 10)
-    assert metrics.between_tracks(identities, numbers) == pytest.approx([0.0])
+    assert over_time.to_track_mean(identities, numbers) == pytest.approx([1.0] * 10)
+    assert over_time.between_tracks(identities, numbers) == pytest.approx([0.0])
 
 
 # --- rows ------------------------------------------------------------------------------------------------------------

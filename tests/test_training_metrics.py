@@ -18,14 +18,15 @@ from onnx import TensorProto, helper  # noqa: E402
 
 from streamfilter.align import MIRROR, face_mask  # noqa: E402
 from streamfilter.errors import ModelError  # noqa: E402
+from streamfilter.metrics import baselines, pose, verification  # noqa: E402
+from streamfilter.metrics.bootstrap import estimate  # noqa: E402
+from streamfilter.metrics.frechet import Gaussian, frechet_distance  # noqa: E402
+from streamfilter.metrics.ssim import luma, ssim, ssim_map  # noqa: E402
 from streamfilter.structures import Floats, Image  # noqa: E402
 from tests.portraits import POINTS, SIDE, noise, scene, turned  # noqa: E402
 from tests.synthetic_face import face_shape, placed  # noqa: E402
-from training.evaluation import baselines, features, headpose, verification  # noqa: E402
-from training.evaluation.bootstrap import estimate  # noqa: E402
-from training.evaluation.frechet import Gaussian, frechet_distance  # noqa: E402
+from training.evaluation import features, headpose  # noqa: E402
 from training.evaluation.mobilenet_v2 import MobileNetV2  # noqa: E402
-from training.evaluation.ssim import luma, ssim, ssim_map  # noqa: E402
 
 # --- baselines -------------------------------------------------------------------------------------------------------
 
@@ -241,7 +242,7 @@ def test_a_camera_tells_its_angles_whatever_its_scale(yaw: float, pitch: float, 
     camera = np.column_stack([rotation * scale, [5.0, -7, 9]]).ravel()
     found = headpose.rotation(camera)
     assert found == pytest.approx(rotation, abs=1e-9)
-    assert headpose.angles(found) == pytest.approx([yaw, pitch, roll], abs=1e-5)
+    assert pose.angles(found) == pytest.approx([yaw, pitch, roll], abs=1e-5)
 
 
 def test_a_skewed_camera_becomes_a_rotation() -> None:
@@ -252,8 +253,8 @@ def test_a_skewed_camera_becomes_a_rotation() -> None:
 
 def test_the_angle_between_two_heads() -> None:
     heads = np.stack([turned(0, 0, 0), turned(30, 0, 0), turned(0, 0, 1e-3), turned(0, 0, 178)])
-    assert headpose.degrees_between(heads, heads[:1]) == pytest.approx([0, 30, 1e-3, 178], abs=1e-6)
-    assert headpose.angle_differences(heads[3], turned(0, 0, -178)) == pytest.approx([0, 0, 4])
+    assert pose.degrees_between(heads, heads[:1]) == pytest.approx([0, 30, 1e-3, 178], abs=1e-6)
+    assert pose.angle_differences(heads[3], turned(0, 0, -178)) == pytest.approx([0, 0, 4])
 
 
 def test_a_pickle_that_is_more_than_arrays_is_refused(tmp_path: Path) -> None:
@@ -282,7 +283,7 @@ def test_a_mirrored_head_looks_the_other_way(real_data: Path) -> None:
     found = []
     for path in sorted((real_data / "faces/lfw").glob("*/*_0001.jpg"))[:240:15]:
         image = np.ascontiguousarray(cv2.imread(str(path))[..., ::-1])
-        found.append([headpose.angles(judge(*view)) for view in ((image, points), mirrored(image, points))])
+        found.append([pose.angles(judge(*view)) for view in ((image, points), mirrored(image, points))])
     straight, mirror = np.array(found).transpose(1, 0, 2)
     assert np.corrcoef(straight[:, 0], mirror[:, 0])[0, 1] < -0.95
     assert np.abs(straight + mirror * [1, -1, 1]).mean(0).max() < 4

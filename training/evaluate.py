@@ -19,10 +19,10 @@ import cv2
 import torch
 
 from streamfilter.errors import InputError, StreamFilterError
+from streamfilter.metrics.frechet import Gaussian
 from training.evaluation import comparison, faces_picture, jobs
 from training.evaluation.comparison_table import Result, markdown
 from training.evaluation.features import distance_name
-from training.evaluation.frechet import Gaussian
 from training.evaluation.jobs import Part, RowPart, Setup, SharedPart
 from training.evaluation.methods import BASELINES, Foreign, Method, Painted
 from training.evaluation.photos import Photos, open_photos

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from streamfilter.structures import Doubles
 from training.ablation.variants import FULL, Variant
-from training.detector.boxes import Array
 from training.evaluation.table import number
 from training.objective import TERMS, named
 
@@ -28,7 +28,7 @@ class Outcome:
 
     variant: Variant
     terms: Mapping[str, float]
-    faces: Mapping[str, Array]
+    faces: Mapping[str, Doubles]
     whole: Mapping[str, float | None]
 
     def means(self) -> dict[str, float | None]:
@@ -36,7 +36,7 @@ class Outcome:
         return {**{name: _mean(values) for name, values in self.faces.items()}, **self.whole}
 
 
-def _mean(values: Array) -> float | None:
+def _mean(values: Doubles) -> float | None:
     known = values[np.isfinite(values)]
     return float(known.mean()) if len(known) else None
 

@@ -10,17 +10,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from streamfilter.structures import Floats, Image
+from streamfilter.metrics import over_time, pose
+from streamfilter.structures import Doubles, Floats, Image
 from training.ablation.shifts import Bench, Scene
-from training.detector.boxes import Array
-from training.evaluation import metrics
 from training.evaluation.dlib_faces import DlibFaces
 from training.evaluation.mtcnn import Mtcnn, MtcnnConfig
 from training.evaluation.portrait import LEAST_FACE_PX, RECOGNISER_FILE, at_place, extent, find
 from training.generator.measure import Embedder
 from training.objective import fuse
 
-Seen = dict[str, Array]
+Seen = dict[str, Doubles]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -34,7 +33,7 @@ class Witnesses:
     """
 
     recognise: Callable[[Image, Floats], Floats]
-    detect: Callable[[Image], Array] | None = None
+    detect: Callable[[Image], Doubles] | None = None
     dlib: DlibFaces | None = None
 
     @classmethod
@@ -126,7 +125,7 @@ def joined(parts: list[Seen]) -> Seen:
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def per_face(seen: Seen, side: int) -> dict[str, Array]:
+def per_face(seen: Seen, side: int) -> dict[str, Doubles]:
     """Numbers that can be averaged, one per face, per pair, or per pair of faces' person.
 
     `poses`: cosine of two results of one person that are not neighbouring frames; `others`: mean cosine to the results
@@ -139,12 +138,12 @@ def per_face(seen: Seen, side: int) -> dict[str, Array]:
         "poses": alike[::2, 1::2].diagonal()[~seen["follows"][1::2]],
         "others": (alike * different).sum(1) / np.maximum(different.sum(1), 1),
         "filmed": (who * seen["filmed"]).sum(1),
-        "px": metrics.distances(seen["wanted"], seen["found"]).mean(1) * scale,
+        "px": pose.distances(seen["wanted"], seen["found"]).mean(1) * scale,
     }
     if "mtcnn" in seen:
         numbers["mtcnn"] = seen["mtcnn"].astype(np.float64)
     if "dlib" in seen:
-        numbers["dlib_px"] = metrics.distances(seen["original"], seen["dlib"]).mean(1) * scale
+        numbers["dlib_px"] = pose.distances(seen["original"], seen["dlib"]).mean(1) * scale
     return numbers
 
 
@@ -154,9 +153,9 @@ def correlations(seen: Seen, side: int) -> dict[str, float | None]:
     numbers: dict[str, float | None] = {}
     for prefix, landmarks in found.items():
         known = np.isfinite(landmarks).all((1, 2))
-        series = [metrics.openings(points[known], side) for points in (seen["original"], landmarks)]
+        series = [pose.openings(points[known], side) for points in (seen["original"], landmarks)]
         a, b = (one - one.mean(0) if len(one) else one for one in series)
         numbers |= {
-            f"{prefix}{name}": metrics.correlation(a[:, k], b[:, k]) for k, name in enumerate(("eyes", "mouth"))
+            f"{prefix}{name}": over_time.correlation(a[:, k], b[:, k]) for k, name in enumerate(("eyes", "mouth"))
         }
     return numbers

@@ -6,8 +6,7 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
-from streamfilter.structures import Image
-from training.detector.boxes import Array
+from streamfilter.structures import Doubles, Image
 
 SKIN = np.array([[255, 224, 196], [234, 192, 160], [198, 148, 112], [141, 94, 66], [88, 57, 42]], np.float64)
 CLOTH = np.array([[240, 242, 245], [120, 170, 210], [25, 25, 28], [200, 120, 140], [90, 110, 90], [60, 70, 120]])
@@ -60,7 +59,7 @@ def coarse(image: Image, factor: float) -> Image:
     return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR))
 
 
-def surgical_mask(image: Image, points: Array, rng: Generator) -> Image:
+def surgical_mask(image: Image, points: Doubles, rng: Generator) -> Image:
     """A cloth over mouth and nose, placed by the five points."""
     eyes, mouth = points[:2].mean(0), points[3:].mean(0)
     down, across = mouth - eyes, points[1] - points[0]
@@ -79,7 +78,7 @@ def surgical_mask(image: Image, points: Array, rng: Generator) -> Image:
     return _fill(image, corners, tone, rng)
 
 
-def dark_glasses(image: Image, points: Array, rng: Generator) -> Image:
+def dark_glasses(image: Image, points: Doubles, rng: Generator) -> Image:
     """A dark band over the eyes."""
     across, down = points[1] - points[0], points[3:].mean(0) - points[:2].mean(0)
     left, right = points[0] - across * 0.5, points[1] + across * 0.5
@@ -88,7 +87,7 @@ def dark_glasses(image: Image, points: Array, rng: Generator) -> Image:
     return _fill(image, corners, np.full(3, rng.uniform(5, 60)), rng)
 
 
-def hand(image: Image, box: Array, rng: Generator) -> Image:
+def hand(image: Image, box: Doubles, rng: Generator) -> Image:
     """A skin-coloured palm with fingers over part of the face."""
     size = box[2:4] - box[:2]
     palm = box[:2] + size * rng.uniform(0.1, 0.9, 2)
@@ -102,7 +101,7 @@ def hand(image: Image, box: Array, rng: Generator) -> Image:
     return _lay(image, layer, tone, rng)
 
 
-def bar(image: Image, box: Array, rng: Generator) -> Image:
+def bar(image: Image, box: Doubles, rng: Generator) -> Image:
     """A flat object in front of up to half of the face."""
     size = box[2:4] - box[:2]
     side = rng.integers(4)
@@ -116,13 +115,13 @@ def bar(image: Image, box: Array, rng: Generator) -> Image:
     return _fill(image, corners, rng.uniform(0, 255, 3), rng)
 
 
-def _fill(image: Image, corners: Array, tone: Array, rng: Generator) -> Image:
+def _fill(image: Image, corners: Doubles, tone: Doubles, rng: Generator) -> Image:
     layer = np.zeros(image.shape[:2], np.uint8)
     cv2.fillPoly(layer, [corners.round().astype(np.int32)], 255, cv2.LINE_AA)
     return _lay(image, layer, tone, rng)
 
 
-def _lay(image: Image, layer: Image, tone: Array, rng: Generator) -> Image:
+def _lay(image: Image, layer: Image, tone: Doubles, rng: Generator) -> Image:
     """`tone`, with folds and noise, where `layer` is set."""
     x, y, width, height = cv2.boundingRect(layer)
     if width == 0:
@@ -138,7 +137,7 @@ def _lay(image: Image, layer: Image, tone: Array, rng: Generator) -> Image:
     return out
 
 
-def _pixel(point: Array) -> tuple[int, int]:
+def _pixel(point: Doubles) -> tuple[int, int]:
     return round(float(point[0])), round(float(point[1]))
 
 

@@ -26,10 +26,11 @@ from numpy.random import Generator
 
 from streamfilter.config import DetectConfig, Device
 from streamfilter.detect import KIND, Detector
+from streamfilter.metrics.boxes import inside, iou
 from streamfilter.onnx_model import OnnxModel
-from streamfilter.structures import Image
+from streamfilter.structures import Doubles, Image
 from training.detector import augment, checkpoint
-from training.detector.boxes import Array, inside, iou, turned_ellipse
+from training.detector.boxes import turned_ellipse
 from training.detector.negatives import texture
 from training.detector.runtime import detector
 from training.detector.scenes import Picture, load_pictures
@@ -51,9 +52,9 @@ class Case:
     """A picture, the faces that must be found, and what may be found besides."""
 
     image: Image
-    boxes: Array
-    points: Array
-    ignore: Array
+    boxes: Doubles
+    points: Doubles
+    ignore: Doubles
 
 
 Harm = Callable[[Case, Generator], Case | None]
@@ -70,13 +71,13 @@ def base(picture: Picture) -> Case:
     return keep(image, boxes, picture.points * scale, picture.ignore * scale, sides(boxes) >= FACE_PX)
 
 
-def keep(image: Image, boxes: Array, points: Array, ignore: Array, wanted: np.ndarray) -> Case:
+def keep(image: Image, boxes: Doubles, points: Doubles, ignore: Doubles, wanted: np.ndarray) -> Case:
     """A case in which only the `wanted` faces must be found."""
     aside = np.concatenate([ignore, boxes[~wanted]])
     return Case(image=image, boxes=boxes[wanted], points=points[wanted], ignore=aside)
 
 
-def sides(boxes: Array) -> Array:
+def sides(boxes: Doubles) -> Doubles:
     """The longer side of each box."""
     return np.asarray((boxes[:, 2:] - boxes[:, :2]).max(-1, initial=0) if len(boxes) else np.zeros(0))
 
@@ -213,19 +214,19 @@ def empty(pictures: list[Picture]) -> Iterator[Image]:
     yield from (texture(np.random.default_rng((11, i)), 320) for i in range(TEXTURES))
 
 
-def find(detect: Detector, image: Image) -> tuple[Array, Array]:
+def find(detect: Detector, image: Image) -> tuple[Doubles, Doubles]:
     """Boxes and scores at the picture's own size."""
     found = detect(image, long_side_px=max(32, *image.shape[:2]))
     return found.xyxy.astype(np.float64), found.score.astype(np.float64)
 
 
-def scores(case: Case, boxes: Array, score: Array) -> Array:
+def scores(case: Case, boxes: Doubles, score: Doubles) -> Doubles:
     """The score at which each face is found; 0: never."""
     hits = iou(case.boxes, boxes) >= FOUND_IOU
     return np.asarray((hits * score[None]).max(1, initial=0))
 
 
-def alarms(case: Case, boxes: Array, score: Array) -> Array:
+def alarms(case: Case, boxes: Doubles, score: Doubles) -> Doubles:
     """Scores of detections that lie on nothing that any teacher took for a face."""
     known = np.concatenate([case.boxes, case.ignore])
     return score[inside(boxes, known).max(1, initial=0) < 0.2]
@@ -235,15 +236,15 @@ def alarms(case: Case, boxes: Array, score: Array) -> Array:
 class Measured:
     """The score of every face by subset (0: not found), the scores of all false alarms, and on how many pictures."""
 
-    found: dict[str, Array]
-    false: Array
+    found: dict[str, Doubles]
+    false: Doubles
     pictures: int
 
 
 def measure(detectors: list[Detector], pictures: list[Picture]) -> list[Measured]:
     """Every detector on the same pixels."""
-    found: list[dict[str, list[Array]]] = [{} for _ in detectors]
-    false: list[list[Array]] = [[] for _ in detectors]
+    found: list[dict[str, list[Doubles]]] = [{} for _ in detectors]
+    false: list[list[Doubles]] = [[] for _ in detectors]
     seen = 0
     for name, case in cases(pictures):
         seen += name == "clean"
@@ -266,7 +267,7 @@ def measure(detectors: list[Detector], pictures: list[Picture]) -> list[Measured
     ]
 
 
-def equal_threshold(alarms_here: Array, count: int) -> float:
+def equal_threshold(alarms_here: Doubles, count: int) -> float:
     """The lowest threshold at which there are at most `count` false alarms."""
     return float(np.nextafter(alarms_here[count], 1)) if len(alarms_here) > count else LOWEST
 

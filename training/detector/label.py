@@ -22,9 +22,9 @@ import numpy as np
 import torch
 
 from streamfilter.config import DetectConfig
-from streamfilter.structures import Image
+from streamfilter.metrics.boxes import iou
+from streamfilter.structures import Doubles, Image
 from training.detector import teachers
-from training.detector.boxes import Array, iou
 from training.detector.network import load_published
 from training.detector.runtime import detector
 
@@ -133,10 +133,10 @@ def look(teacher: teachers.Teacher, image: Image, kind: str) -> teachers.Found:
     return teachers.best(np.concatenate(boxes), np.concatenate(points), AGREE_IOU)
 
 
-def agree(found: list[teachers.Found], votes: int) -> tuple[Array, Array, Array]:
+def agree(found: list[teachers.Found], votes: int) -> tuple[Doubles, Doubles, Doubles]:
     """Boxes and points on which at least `votes` teachers agree (their mean), and the boxes on which fewer do."""
-    faces: list[tuple[Array, Array]] = []
-    ignore: list[Array] = []
+    faces: list[tuple[Doubles, Doubles]] = []
+    ignore: list[Doubles] = []
     taken = [np.zeros(len(boxes), bool) for boxes, _ in found]
     for i, (boxes, _) in enumerate(found):
         for j in range(len(boxes)):
@@ -157,7 +157,7 @@ def agree(found: list[teachers.Found], votes: int) -> tuple[Array, Array, Array]
     )
 
 
-def _members(found: list[teachers.Found], taken: list[np.ndarray], box: Array) -> list[tuple[int, int]]:
+def _members(found: list[teachers.Found], taken: list[np.ndarray], box: Doubles) -> list[tuple[int, int]]:
     """For each teacher the detection that overlaps `box` most, where enough."""
     members = []
     for k, (others, _) in enumerate(found):
@@ -167,7 +167,7 @@ def _members(found: list[teachers.Found], taken: list[np.ndarray], box: Array) -
     return members
 
 
-def _mean_points(points: list[Array]) -> Array:
+def _mean_points(points: list[Doubles]) -> Doubles:
     known = [p for p in points if not np.isnan(p).any()]
     return np.asarray(np.mean(known, 0)) if known else np.full((5, 2), np.nan)
 

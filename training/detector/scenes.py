@@ -11,9 +11,10 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
-from streamfilter.structures import Image
+from streamfilter.metrics.boxes import inside
+from streamfilter.structures import Doubles, Image
 from training.detector import augment
-from training.detector.boxes import Array, inside, turned_ellipse
+from training.detector.boxes import turned_ellipse
 from training.detector.negatives import texture
 
 # A face with less than this in the picture is no target, one with a little more is neither target nor background.
@@ -30,9 +31,9 @@ class Scene:
 
     image: Image
     clean: Image
-    boxes: Array
-    points: Array
-    ignore: Array
+    boxes: Doubles
+    points: Doubles
+    ignore: Doubles
     upright: bool = True
 
 
@@ -43,9 +44,9 @@ class Picture:
     path: Path
     kind: str
     group: str
-    boxes: Array
-    points: Array
-    ignore: Array
+    boxes: Doubles
+    points: Doubles
+    ignore: Doubles
 
     def read(self) -> Image:
         """RGB pixels."""
@@ -140,7 +141,7 @@ def _angle(rng: Generator) -> float:
     return float(rng.normal(0, np.pi / 18) if rng.random() < 0.5 else rng.uniform(-np.pi, np.pi))
 
 
-def placement(box: Array, rng: Generator, size: int, *, angle: float, flip: bool) -> Array:
+def placement(box: Doubles, rng: Generator, size: int, *, angle: float, flip: bool) -> Doubles:
     """The map (2, 3) that brings the face in `box` somewhere into a square of `size`, at a size drawn at random."""
     long_side = max(box[2] - box[0], box[3] - box[1])
     target = float(np.exp(rng.uniform(np.log(SMALLEST_FACE_PX), np.log(0.85 * size))))
@@ -156,7 +157,7 @@ def placement(box: Array, rng: Generator, size: int, *, angle: float, flip: bool
     return np.c_[turn, goal - turn @ centre]
 
 
-def warp(image: Image, matrix: Array, size: int) -> tuple[Image, np.ndarray]:
+def warp(image: Image, matrix: Doubles, size: int) -> tuple[Image, np.ndarray]:
     """The picture under `matrix`, without aliasing, and where it lies in the square."""
     step = max(1, int(1 / np.sqrt(abs(np.linalg.det(matrix[:, :2])))))
     small = cv2.resize(image, None, fx=1 / step, fy=1 / step, interpolation=cv2.INTER_AREA) if step > 1 else image
@@ -168,7 +169,7 @@ def warp(image: Image, matrix: Array, size: int) -> tuple[Image, np.ndarray]:
     return np.asarray(out), covered > 0
 
 
-def carry(boxes: Array, points: Array, matrix: Array) -> tuple[Array, Array]:
+def carry(boxes: Doubles, points: Doubles, matrix: Doubles) -> tuple[Doubles, Doubles]:
     """Boxes and points under `matrix`; a mirrored face swaps its left and right points."""
     moved = points @ matrix[:, :2].T + matrix[:, 2]
     if np.linalg.det(matrix[:, :2]) < 0:
@@ -176,7 +177,7 @@ def carry(boxes: Array, points: Array, matrix: Array) -> tuple[Array, Array]:
     return turned_ellipse(boxes, points, matrix), moved
 
 
-def paste(canvas: np.ndarray, image: Image, box: Array, matrix: Array) -> np.ndarray:
+def paste(canvas: np.ndarray, image: Image, box: Doubles, matrix: Doubles) -> np.ndarray:
     """The head around `box`, softly cut out, over the canvas."""
     size = canvas.shape[0]
     layer = np.zeros(image.shape[:2], np.float32)
@@ -188,7 +189,7 @@ def paste(canvas: np.ndarray, image: Image, box: Array, matrix: Array) -> np.nda
     return np.asarray(canvas * (1 - weight) + head * weight)
 
 
-def clipped(image: Image, boxes: Array, points: Array, ignore: Array, *, upright: bool) -> Scene:
+def clipped(image: Image, boxes: Doubles, points: Doubles, ignore: Doubles, *, upright: bool) -> Scene:
     """A scene: boxes cut at the border; what is hardly visible, or tiny, is ignored."""
     size = image.shape[0]
     frame = np.array([[0.0, 0.0, size, size]])
@@ -222,7 +223,7 @@ def harm(scene: Scene, rng: Generator) -> Scene:
     return replace(scene, image=image)
 
 
-def cover_part(image: Image, box: Array, points: Array, rng: Generator) -> Image:
+def cover_part(image: Image, box: Doubles, points: Doubles, rng: Generator) -> Image:
     """Now and then a mask, a hand, dark glasses or an object over part of a face."""
     draw = rng.random()
     known = not np.isnan(points).any()

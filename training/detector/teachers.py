@@ -16,10 +16,9 @@ import onnx
 import onnxruntime
 
 from streamfilter.detect import Detector, suppress
-from streamfilter.structures import Image
-from training.detector.boxes import Array
+from streamfilter.structures import Doubles, Image
 
-Found = tuple[Array, Array]
+Found = tuple[Doubles, Doubles]
 Teacher = Callable[[Image], Found]
 FILES = ("scrfd_2.5g_kps.onnx", "centerface.onnx", "retina_mnet025_640x384.onnx", "yunet_n.pth")
 
@@ -63,7 +62,7 @@ def _pad(image: Image) -> Image:
     return np.pad(image, ((0, -height % 32), (0, -width % 32), (0, 0)))
 
 
-def best(boxes: Array, points: Array, overlap: float) -> Found:
+def best(boxes: Doubles, points: Doubles, overlap: float) -> Found:
     """What is left of overlapping detections, best first."""
     keep = suppress(boxes[:, :4].astype(np.float32), boxes[:, 4].astype(np.float32), overlap)
     return boxes[keep], points[keep]
@@ -92,7 +91,7 @@ class Scrfd:
         return best(boxes[keep], points[keep], 0.4)
 
     @staticmethod
-    def _level(score: Array, sides: Array, points: Array, shape: tuple[int, int], stride: int) -> Found:
+    def _level(score: Doubles, sides: Doubles, points: Doubles, shape: tuple[int, int], stride: int) -> Found:
         rows, columns = np.mgrid[: shape[0], : shape[1]]
         cell = np.repeat(np.stack([columns, rows], -1).reshape(-1, 2) * float(stride), 2, 0)
         boxes = np.c_[cell - sides[:, :2], cell + sides[:, 2:], score]
@@ -127,7 +126,7 @@ class RetinaFace:
         self.session = _session(path, ())
         self.priors = np.concatenate([self._priors(s, a) for s, a in self.sides.items()])
 
-    def _priors(self, stride: int, sides: tuple[int, int]) -> Array:
+    def _priors(self, stride: int, sides: tuple[int, int]) -> Doubles:
         rows, columns = np.mgrid[: self.size[0] // stride, : self.size[1] // stride]
         centre = (np.stack([columns, rows], -1).reshape(-1, 1, 2) + 0.5) * stride
         side = np.array(sides, np.float64).reshape(1, 2, 1)

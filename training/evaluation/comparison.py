@@ -8,15 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from streamfilter.metrics import over_time, pose
+from streamfilter.metrics.bootstrap import Estimate, estimate
+from streamfilter.metrics.frechet import Gaussian, frechet_distance
+from streamfilter.metrics.pose import angle_differences, degrees_between
+from streamfilter.metrics.verification import cosines, equal_error_rate, threshold_at
 from streamfilter.structures import Floats
-from training.evaluation import metrics
-from training.evaluation.bootstrap import Estimate, estimate
-from training.evaluation.frechet import Gaussian, frechet_distance
-from training.evaluation.headpose import angle_differences, degrees_between
 from training.evaluation.photos import SIDE_PX
 from training.evaluation.portrait import Seen
 from training.evaluation.summary import SAME_PERSON
-from training.evaluation.verification import cosines, equal_error_rate, threshold_at
 
 FALSE_ACCEPTS = 1e-3
 SURE = 0.95
@@ -72,7 +72,7 @@ def compare(before: Seen, after: Seen, reference: Gaussian) -> Comparison:
     known, sure = ~np.isnan(before["mtcnn"]), before["mtcnn"] >= SURE
     alike = (before["identity"].astype(np.float64) * after["identity"]).sum(-1)
     both = seen & kept
-    apart = metrics.distances(before["landmarks"][both], after["landmarks"][both])
+    apart = pose.distances(before["landmarks"][both], after["landmarks"][both])
     heads = before["head"].astype(np.float64), after["head"].astype(np.float64)
     return Comparison(
         dlib=estimate(kept[seen]),
@@ -83,7 +83,7 @@ def compare(before: Seen, after: Seen, reference: Gaussian) -> Comparison:
         ssim=estimate(after["ssim"]),
         frechet=0.0 if before is after else frechet_distance(reference, Gaussian.of(after["features"])),
         landmarks=estimate(apart.mean(-1)),
-        landmarks_inner=estimate(apart[:, metrics.INNER].mean(-1)),
+        landmarks_inner=estimate(apart[:, pose.INNER].mean(-1)),
         head=estimate(angle_differences(*heads).mean(-1)),
         head_turn=estimate(degrees_between(*heads)),
         measured=estimate(both),
@@ -99,9 +99,9 @@ def has_landmarks(seen: Seen) -> NDArray[np.bool_]:
 def _openings(before: Floats, after: Floats) -> dict[str, float | None]:
     if not len(before):
         return {"eyes": None, "mouth": None}
-    series = [metrics.openings(landmarks, SIDE_PX) for landmarks in (before, after)]
+    series = [pose.openings(landmarks, SIDE_PX) for landmarks in (before, after)]
     a, b = (one - one.mean(0) for one in series)
-    return {name: metrics.correlation(a[:, k], b[:, k]) for k, name in enumerate(("eyes", "mouth"))}
+    return {name: over_time.correlation(a[:, k], b[:, k]) for k, name in enumerate(("eyes", "mouth"))}
 
 
 def floor(before: Seen) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from training.evaluation.bootstrap import Estimate
+from streamfilter.metrics.bootstrap import Estimate
 from training.evaluation.comparison import Comparison, OneIdentity
 from training.evaluation.portrait import LEAST_FACE_PX
 from training.evaluation.summary import SAME_PERSON

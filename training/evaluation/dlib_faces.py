@@ -8,8 +8,7 @@ import cv2
 import dlib
 import numpy as np
 
-from streamfilter.structures import Floats, Image
-from training.detector.boxes import Array
+from streamfilter.structures import Doubles, Floats, Image
 
 LONG_SIDE_PX = 1280
 SMALL_PICTURE_PX = 720  # up to here the picture is doubled first: the detector's window is 80 px
@@ -26,7 +25,7 @@ class DlibFaces:
         self._detect = dlib.get_frontal_face_detector()
         self._predict = dlib.shape_predictor(str(predictor))
 
-    def boxes(self, image: Image, *, doubled: bool | None = None) -> Array:
+    def boxes(self, image: Image, *, doubled: bool | None = None) -> Doubles:
         """Boxes (n, 4), xyxy; `doubled`: whether the picture is enlarged first, by default if it is small."""
         longest = max(image.shape[:2])
         factor = min(1.0, LONG_SIDE_PX / longest)
@@ -36,7 +35,7 @@ class DlibFaces:
         edges = [(box.left(), box.top(), box.right() + 1, box.bottom() + 1) for box in found]
         return np.array(edges, np.float64).reshape(-1, 4) / factor
 
-    def landmarks(self, image: Image, box: Array) -> Floats:
+    def landmarks(self, image: Image, box: Doubles) -> Floats:
         """The 68 landmarks (68, 2) of the face in a box."""
         x0, y0, x1, y1 = (round(float(edge)) for edge in box)
         shape = self._predict(image, dlib.rectangle(x0, y0, x1 - 1, y1 - 1))

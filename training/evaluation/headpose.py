@@ -10,8 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from streamfilter.structures import Floats, Image
-from training.detector.boxes import Array
+from streamfilter.structures import Doubles, Floats, Image
 from training.evaluation.mtcnn import cut
 
 NETWORK_FILE = Path("utility/mb05_120x120.pth")
@@ -74,7 +73,7 @@ class HeadPose:
         self._network = _load_network(weights / NETWORK_FILE)
         self._mean, self._std = _load_scale(weights / SCALE_FILE)
 
-    def __call__(self, image: Image, landmarks: Floats) -> Array:
+    def __call__(self, image: Image, landmarks: Floats) -> Doubles:
         """Rotation (3, 3) of the head in an RGB picture; its face lies around the landmarks (68, 2)."""
         crop = cut(image, roi(landmarks), SIDE_PX)[..., ::-1].astype(np.float32)
         x = torch.from_numpy(np.ascontiguousarray((crop - 127.5).transpose(2, 0, 1) / 128))
@@ -83,7 +82,7 @@ class HeadPose:
         return rotation(found * self._std + self._mean)
 
 
-def roi(landmarks: Floats) -> Array:
+def roi(landmarks: Floats) -> Doubles:
     """The square (x0, y0, x1, y1) that 3DDFA looks at: root of two times the longer side of the landmarks' box."""
     low, high = landmarks.min(0).astype(np.float64), landmarks.max(0).astype(np.float64)
     half = (high - low).max() / np.sqrt(2)
@@ -91,34 +90,13 @@ def roi(landmarks: Floats) -> Array:
     return np.concatenate([middle - half, middle + half])
 
 
-def rotation(camera: Array) -> Array:
+def rotation(camera: Doubles) -> Doubles:
     """The rotation (3, 3) nearest to the first two rows of an affine camera (12,) = (3, 4), without their scale."""
     rows = camera.reshape(3, 4)[:2, :3]
     rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
     left, _, right = np.linalg.svd(rows, full_matrices=False)
     rows = left @ right
     return np.concatenate([rows, np.cross(rows[0], rows[1])[None]])
-
-
-def angles(turn: Array) -> Array:
-    """Yaw, pitch and roll in degrees (..., 3) of rotations (..., 3, 3), as 3DDFA takes them apart."""
-    yaw = np.arcsin(np.clip(turn[..., 2, 0], -1, 1))
-    pitch = np.arctan2(turn[..., 2, 1], turn[..., 2, 2])
-    roll = np.arctan2(turn[..., 1, 0], turn[..., 0, 0])
-    return np.degrees(np.stack([yaw, pitch, roll], -1))
-
-
-def degrees_between(a: Array, b: Array) -> Array:
-    """The angle (...) of the one rotation that leads from `a` to `b`, (..., 3, 3) each."""
-    # From the chord, not from the trace: the arc cosine would lose half of the digits of a small angle.
-    chord = np.linalg.norm(a - b, axis=(-2, -1)) / np.sqrt(8)
-    return np.asarray(np.degrees(2 * np.arcsin(np.clip(chord, 0, 1))))
-
-
-def angle_differences(a: Array, b: Array) -> Array:
-    """|yaw|, |pitch|, |roll| of the differences, in degrees, (..., 3)."""
-    apart = angles(a) - angles(b)
-    return np.asarray(np.abs((apart + 180) % 360 - 180))
 
 
 def _load_network(path: Path) -> PoseNetwork:
@@ -130,7 +108,7 @@ def _load_network(path: Path) -> PoseNetwork:
     return network.eval().requires_grad_(False)
 
 
-def _load_scale(path: Path) -> tuple[Array, Array]:
+def _load_scale(path: Path) -> tuple[Doubles, Doubles]:
     with path.open("rb") as file:
         found = _ArraysOnly(file).load()
     return np.asarray(found["mean"][:CAMERA], np.float64), np.asarray(found["std"][:CAMERA], np.float64)

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import torch
 
-from training.detector.boxes import Array
+from streamfilter.structures import Doubles
 from training.evaluation.methods import Change, Method, Painted, generator, paint
 from training.evaluation.photos import Photos, open_photos
 from training.evaluation.portrait import VERSION, PortraitJudges, Seen, extent, find, identify, look
@@ -169,7 +169,7 @@ def worker_of(setup: Setup) -> Worker:
     return Worker(setup)
 
 
-def first_of_each(people: Sequence[str]) -> Array:
+def first_of_each(people: Sequence[str]) -> Doubles:
     """Index of each person's first photo."""
     return np.sort(np.unique(list(people), return_index=True)[1])
 

@@ -16,9 +16,9 @@ from streamfilter.anonymize import Anonymizer
 from streamfilter.composite import blend
 from streamfilter.config import AnonymizeConfig, Device
 from streamfilter.errors import InputError
+from streamfilter.metrics.baselines import blurred, face_box, pixelised
 from streamfilter.model_files import sha256, weights_beside
 from streamfilter.structures import Image, Track
-from training.evaluation.baselines import blurred, face_box, pixelised
 from training.evaluation.photos import SIDE_PX, Photo
 
 SEED = 20

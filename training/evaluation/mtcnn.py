@@ -9,10 +9,9 @@ import cv2
 import numpy as np
 import torch
 
-from streamfilter.structures import Image
-from training.detector.boxes import Array
+from streamfilter.metrics.matching import suppress
+from streamfilter.structures import Doubles, Image
 from training.evaluation import mtcnn_networks
-from training.evaluation.matching import suppress
 from training.evaluation.mtcnn_networks import Stage
 
 WINDOW, STRIDE = 12, 2  # what one answer of the first network sees, and how far apart the answers are
@@ -44,7 +43,7 @@ class Mtcnn:
         self._refine = mtcnn_networks.load(mtcnn_networks.refinement(), folder / "rnet.pt")
         self._judge = mtcnn_networks.load(mtcnn_networks.output(), folder / "onet.pt")
 
-    def __call__(self, image: Image) -> Array:
+    def __call__(self, image: Image) -> Doubles:
         """Boxes (n, 5: xyxy and probability), best first."""
         factor = min(1.0, self.config.long_side_px / max(image.shape[:2]))
         small = resized(image, factor)
@@ -52,14 +51,14 @@ class Mtcnn:
         boxes[:, :4] /= factor
         return boxes
 
-    def _look_closer(self, boxes: Array, image: Image) -> Array:
+    def _look_closer(self, boxes: Doubles, image: Image) -> Doubles:
         config = self.config
         boxes = self._again(self._refine, image, boxes, CLOSER, config.thresholds[1])
         boxes = squared(boxes[suppress(boxes, config.overlap)])
         boxes = self._again(self._judge, image, boxes, CLOSEST, config.thresholds[2])
         return boxes[suppress(boxes, config.overlap, by_smaller=True)]
 
-    def _proposals(self, image: Image) -> Array:
+    def _proposals(self, image: Image) -> Doubles:
         """Squares where there may be a face, from every step of the pyramid."""
         found = [np.zeros((0, 5))]
         for scale in pyramid_scales(min(image.shape[:2]), self.config.min_face_px, self.config.pyramid):
@@ -70,7 +69,7 @@ class Mtcnn:
         boxes = np.concatenate(found)
         return squared(boxes[suppress(boxes, self.config.overlap)])
 
-    def _again(self, stage: Stage, image: Image, boxes: Array, size: int, threshold: float) -> Array:
+    def _again(self, stage: Stage, image: Image, boxes: Doubles, size: int, threshold: float) -> Doubles:
         """The boxes that a closer look confirms, with its probabilities and corrections."""
         answers = [np.zeros((0, 5))]
         for start in range(0, len(boxes), self.config.batch):
@@ -92,7 +91,7 @@ def pyramid_scales(short_side: int, min_face: int, step: float) -> list[float]:
     return scales
 
 
-def windows(faces: Array, corrections: Array, scale: float, threshold: float) -> Array:
+def windows(faces: Doubles, corrections: Doubles, scale: float, threshold: float) -> Doubles:
     """Boxes (n, 5) in picture pixels of the cells of `faces` (h, w) that reach the threshold, corrected (4, h, w)."""
     rows, columns = np.nonzero(faces >= threshold)
     corner = np.stack([columns, rows], -1) * STRIDE
@@ -101,20 +100,20 @@ def windows(faces: Array, corrections: Array, scale: float, threshold: float) ->
     return np.concatenate([moved, faces[rows, columns][:, None]], -1)
 
 
-def corrected(boxes: Array, corrections: Array) -> Array:
+def corrected(boxes: Doubles, corrections: Doubles) -> Doubles:
     """Boxes (n, 4) with each edge moved by its part of the box's side."""
     sides = boxes[:, 2:4] - boxes[:, :2]
     return boxes[:, :4] + corrections * np.concatenate([sides, sides], -1)
 
 
-def squared(boxes: Array) -> Array:
+def squared(boxes: Doubles) -> Doubles:
     """The same boxes (n, 5) as squares around their middles."""
     middle = (boxes[:, :2] + boxes[:, 2:4]) / 2
     half = (boxes[:, 2:4] - boxes[:, :2]).max(-1, keepdims=True) / 2
     return np.concatenate([middle - half, middle + half, boxes[:, 4:]], -1)
 
 
-def cut(image: Image, box: Array, size: int) -> Image:
+def cut(image: Image, box: Doubles, size: int) -> Image:
     """The box as a picture of `size` px; black where it leaves the frame."""
     height, width = image.shape[:2]
     x0, y0 = np.floor(box[:2]).astype(int)

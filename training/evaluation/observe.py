@@ -8,11 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from streamfilter.align import ffhq_matrix, transform
-from streamfilter.structures import Floats, Image
-from training.detector.boxes import Array
+from streamfilter.metrics.matching import NOBODY, Seen, match
+from streamfilter.structures import Doubles, Floats, Image
 from training.evaluation.dlib_faces import DlibFaces
 from training.evaluation.frames import Pair
-from training.evaluation.matching import NOBODY, Seen, match
 from training.evaluation.mtcnn import Mtcnn
 from training.generator.measure import Embedder
 
@@ -82,7 +81,7 @@ def observe(judges: Judges, pair: Pair, *, with_mtcnn: bool) -> Observation:
     return Observation(faces, _count(judges.mtcnn, pair) if with_mtcnn else None)
 
 
-def _face(judges: Judges, pair: Pair, box: Array, partner: Array | None) -> Face:
+def _face(judges: Judges, pair: Pair, box: Doubles, partner: Doubles | None) -> Face:
     points = judges.dlib.landmarks(pair.before, box)
     to_crop = ffhq_matrix(points, CROP_PX)
     before = _look(judges.recognise, pair.before, points, to_crop)
@@ -100,7 +99,7 @@ def _count(mtcnn: Mtcnn, pair: Pair) -> Count:
     return count(pair.frame, mtcnn(pair.before), mtcnn(pair.after))
 
 
-def count(frame: int, before: Array, after: Array) -> Count:
+def count(frame: int, before: Doubles, after: Doubles) -> Count:
     """Compare boxes with probability, (n, 5), of the original and of the result."""
     kept = np.array(match(before[:, :4], after[:, :4]), int) != NOBODY
     sure = before[:, 4] >= SURE

@@ -11,8 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from streamfilter.errors import InputError
-from streamfilter.structures import Floats, Image
-from training.detector.boxes import Array
+from streamfilter.structures import Doubles, Floats, Image
 from training.prepare.pack import Pack
 
 SIDE_PX = 256
@@ -33,8 +32,8 @@ class AlignedPack(Protocol):
     """What is read of a pack; see `training.prepare.pack.Pack`."""
 
     landmarks: Floats
-    person: Array
-    name: Array
+    person: Doubles
+    name: Doubles
 
     def image(self, i: int, side: int) -> Image:
         """Photo i, (side, side, 3) RGB."""

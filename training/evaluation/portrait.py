@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streamfilter.structures import Floats, Image
-from training.detector.boxes import Array, iou
+from streamfilter.metrics.boxes import iou
+from streamfilter.metrics.matching import SAME_PLACE
+from streamfilter.metrics.ssim import ssim
+from streamfilter.structures import Doubles, Floats, Image
 from training.evaluation.dlib_faces import DlibFaces
 from training.evaluation.features import Extractor, load_extractor
 from training.evaluation.headpose import HeadPose
-from training.evaluation.matching import SAME_PLACE
 from training.evaluation.mtcnn import Mtcnn, MtcnnConfig
 from training.evaluation.photos import Photo
-from training.evaluation.ssim import ssim
 from training.generator.measure import Embedder
 
 VERSION = 1
@@ -79,7 +79,7 @@ def identify(recognise: Embedder, photo: Photo, image: Image, landmarks: Floats)
     return recognise(image, photo.landmarks if np.isnan(landmarks).any() else landmarks)
 
 
-def find(dlib: DlibFaces, image: Image, place: Array) -> Array | None:
+def find(dlib: DlibFaces, image: Image, place: Doubles) -> Doubles | None:
     """dlib's box (4,) at `place`: at the picture's own size, or else enlarged twice."""
     for doubled in (False, True):
         box = at_place(dlib.boxes(image, doubled=doubled), place)
@@ -88,7 +88,7 @@ def find(dlib: DlibFaces, image: Image, place: Array) -> Array | None:
     return None
 
 
-def at_place(boxes: Array, place: Array) -> Array | None:
+def at_place(boxes: Doubles, place: Doubles) -> Doubles | None:
     """Of boxes (n, 4 or more) the one that overlaps `place` (4,) most, if by enough."""
     if not len(boxes):
         return None
@@ -97,11 +97,11 @@ def at_place(boxes: Array, place: Array) -> Array | None:
     return boxes[best] if overlap[best] >= SAME_PLACE else None
 
 
-def extent(landmarks: Floats) -> Array:
+def extent(landmarks: Floats) -> Doubles:
     """The box (x0, y0, x1, y1) around landmarks (68, 2)."""
     return np.concatenate([landmarks.min(0), landmarks.max(0)]).astype(np.float64)
 
 
-def _probability(boxes: Array, place: Array) -> float:
+def _probability(boxes: Doubles, place: Doubles) -> float:
     box = at_place(boxes, place)
     return float("nan") if box is None else float(box[4])

@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from training.detector.boxes import Array
-from training.evaluation import metrics
-from training.evaluation.matching import tracks
+from streamfilter.metrics import over_time, pose
+from streamfilter.metrics.matching import tracks
+from streamfilter.structures import Doubles
 from training.evaluation.observe import CROP_PX, Count, Face, Observation
 
 SAME_PERSON = 0.3181  # cosine of the recogniser at a false accept rate of 1e-3, over 1,659 photos
@@ -94,7 +94,7 @@ def share(part: int, whole: int) -> float | None:
     return part / whole if whole else None
 
 
-def _stacked(clip: Clip, kept: list[int], pick: str) -> tuple[Array, Array]:
+def _stacked(clip: Clip, kept: list[int], pick: str) -> tuple[Doubles, Doubles]:
     """`landmarks` or `identity` of all faces found in both, before and after."""
     both = [(clip.faces[i].before, clip.faces[i].after) for i in kept]
     before, after = ([np.asarray(getattr(look, pick)) for look in looks] for looks in zip(*both, strict=True))
@@ -107,11 +107,11 @@ def _landmark_numbers(clip: Clip, kept: list[int]) -> dict[str, float | None]:
         return dict.fromkeys(names)
     before, after = _stacked(clip, kept, "landmarks")
     numbers = [clip.numbers[i] for i in kept]
-    apart = metrics.distances(before, after)
-    open_before, open_after = (metrics.centred(metrics.openings(x, CROP_PX), numbers) for x in (before, after))
-    values = [float(apart[:, metrics.INNER].mean()), float(apart.mean())]
+    apart = pose.distances(before, after)
+    open_before, open_after = (over_time.centred(pose.openings(x, CROP_PX), numbers) for x in (before, after))
+    values = [float(apart[:, pose.INNER].mean()), float(apart.mean())]
     for a, b in zip(open_before.T, open_after.T, strict=True):
-        values += [metrics.correlation(a, b), metrics.spread(a), metrics.spread(b)]
+        values += [over_time.correlation(a, b), over_time.spread(a), over_time.spread(b)]
     return dict(zip(names, values, strict=True))
 
 
@@ -119,19 +119,19 @@ def _identity_numbers(clip: Clip, kept: list[int]) -> dict[str, float | int | No
     before, after = _stacked(clip, kept, "identity") if kept else (np.zeros((0, 1)), np.zeros((0, 1)))
     numbers = [clip.numbers[i] for i in kept]
     alike = (before * after).sum(-1)
-    within = metrics.to_track_mean(after, numbers)
+    within = over_time.to_track_mean(after, numbers)
     return {
         "identity_distance": _of(np.mean, 1 - alike),
         "unrecognised": _of(np.mean, alike < SAME_PERSON),
-        "tracks": len(metrics.grouped(numbers, metrics.FEWEST_FOR_IDENTITY)),
+        "tracks": len(over_time.grouped(numbers, over_time.FEWEST_FOR_IDENTITY)),
         "within_track_cosine": _of(np.mean, within),
         "within_track_least": _of(np.min, within),
-        "within_track_cosine_before": _of(np.mean, metrics.to_track_mean(before, numbers)),
-        "between_tracks_cosine": _of(np.mean, metrics.between_tracks(after, numbers)),
+        "within_track_cosine_before": _of(np.mean, over_time.to_track_mean(before, numbers)),
+        "between_tracks_cosine": _of(np.mean, over_time.between_tracks(after, numbers)),
     }
 
 
-def _of(number: Callable[[Array], float], values: Array) -> float | None:
+def _of(number: Callable[[Doubles], float], values: Doubles) -> float | None:
     return float(number(values)) if len(values) else None
 
 
@@ -139,7 +139,7 @@ def lost(clip: Clip) -> dict[str, list[int]]:
     """Frames to look at: where a judge no longer finds a face, and where landmarks are furthest off."""
     kept = [(i, face.after) for i, face in enumerate(clip.faces) if face.after is not None]
     off = {
-        clip.faces[i].seen.frame: metrics.distances(clip.faces[i].before.landmarks, after.landmarks).mean()
+        clip.faces[i].seen.frame: pose.distances(clip.faces[i].before.landmarks, after.landmarks).mean()
         for i, after in kept
     }
     return {

@@ -18,13 +18,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from streamfilter.metrics.pose import opening_matrix
 from training.generator.sample import THUMB
 
 Array = NDArray[np.float64]
 LANDMARKS, COLOURS, OPENINGS = 136, 15, 3
 STEERED = LANDMARKS + COLOURS + OPENINGS
-# Lower and upper points of the left eye, the right eye and the inner lips in dlib's scheme.
-LIDS = (((41, 40), (37, 38)), ((47, 46), (43, 44)), ((66,), (62,)))
 
 
 @dataclass(frozen=True)
@@ -45,15 +44,6 @@ class SteerWeights:
     openings: float = 0.01
     embedding: float = 0.1
     ridge: float = 30.0
-
-
-def opening_matrix() -> Array:
-    """(136, 3): flattened landmarks -> how far each eye and the mouth are open, in crop sides."""
-    matrix = np.zeros((LANDMARKS, OPENINGS))
-    for column, (lower, upper) in enumerate(LIDS):
-        matrix[[2 * point + 1 for point in lower], column] = 1 / len(lower)
-        matrix[[2 * point + 1 for point in upper], column] = -1 / len(upper)
-    return matrix
 
 
 def load_parts(folder: Path) -> dict[str, NDArray[np.generic]]:

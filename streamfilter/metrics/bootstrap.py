@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.detector.boxes import Array
+from streamfilter.structures import Doubles
 
 DRAWS = 1000
 LEVEL = 0.95
@@ -22,7 +22,7 @@ class Estimate:
     n: int
 
 
-def estimate(values: Array, seed: int = 0) -> Estimate | None:
+def estimate(values: Doubles, seed: int = 0) -> Estimate | None:
     """The mean of values (n,), those that are NaN left out; None of nothing."""
     x = np.asarray(values, np.float64)
     x = x[~np.isnan(x)]

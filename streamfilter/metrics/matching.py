@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.detector.boxes import Array, areas, intersections, iou
+from streamfilter.metrics.boxes import areas, intersections, iou
+from streamfilter.structures import Doubles
 
 SAME_PLACE = 0.4
 SAME_TRACK = 0.3
@@ -20,10 +21,10 @@ class Seen:
 
     frame: int
     shot: int
-    box: Array
+    box: Doubles
 
 
-def match(a: Array, b: Array, limit: float = SAME_PLACE) -> list[int]:
+def match(a: Doubles, b: Doubles, limit: float = SAME_PLACE) -> list[int]:
     """For each box of `a` the index of its partner in `b`, or `NOBODY`; one to one, the best overlap first."""
     partners = [NOBODY] * len(a)
     overlap = iou(a, b)
@@ -34,7 +35,7 @@ def match(a: Array, b: Array, limit: float = SAME_PLACE) -> list[int]:
     return partners
 
 
-def suppress(boxes: Array, limit: float, *, by_smaller: bool = False) -> list[int]:
+def suppress(boxes: Doubles, limit: float, *, by_smaller: bool = False) -> list[int]:
     """Indices of the boxes (n, 5: xyxy and score) that stay, best first.
 
     Overlap is taken by union, or by the smaller box: then a box inside another counts as the same face too.

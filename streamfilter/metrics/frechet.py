@@ -6,18 +6,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.detector.boxes import Array
+from streamfilter.structures import Doubles
 
 
 @dataclass(frozen=True, eq=False)
 class Gaussian:
     """Mean (d,) and covariance (d, d)."""
 
-    mean: Array
-    covariance: Array
+    mean: Doubles
+    covariance: Doubles
 
     @classmethod
-    def of(cls, features: Array) -> Gaussian:
+    def of(cls, features: Doubles) -> Gaussian:
         """Fitted to features (n, d), n >= 2."""
         if len(features) < 2:
             raise ValueError(f"a covariance needs at least two pictures, got {len(features)}")
@@ -37,6 +37,6 @@ def frechet_distance(a: Gaussian, b: Gaussian) -> float:
     return float(((a.mean - b.mean) ** 2).sum() + max(trace, 0.0))
 
 
-def _root(covariance: Array) -> Array:
+def _root(covariance: Doubles) -> Doubles:
     values, vectors = np.linalg.eigh(covariance)
     return np.asarray((vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from training.detector.boxes import Array
+from streamfilter.structures import Doubles
 
 Indices = NDArray[np.intp]
 
@@ -19,19 +19,19 @@ def pairs_of(people: Sequence[object]) -> tuple[Indices, Indices, NDArray[np.boo
     return rows, columns, numbers[rows] == numbers[columns]
 
 
-def cosines(identities: Array, people: Sequence[object]) -> tuple[Array, Array]:
+def cosines(identities: Doubles, people: Sequence[object]) -> tuple[Doubles, Doubles]:
     """Cosines of all pairs of identities (n, d) of unit length: of the same person, and of different people."""
     rows, columns, same = pairs_of(people)
     alike = (identities @ identities.T)[rows, columns]
     return alike[same], alike[~same]
 
 
-def threshold_at(impostors: Array, false_accepts: float) -> float | None:
+def threshold_at(impostors: Doubles, false_accepts: float) -> float | None:
     """The cosine that this share of the pairs of different people reaches; None of nothing."""
     return float(np.quantile(impostors, 1 - false_accepts)) if len(impostors) else None
 
 
-def equal_error_rate(genuine: Array, impostors: Array) -> float | None:
+def equal_error_rate(genuine: Doubles, impostors: Doubles) -> float | None:
     """Where as many genuine pairs are refused as impostors accepted; None where either is missing."""
     if not len(genuine) or not len(impostors):
         return None
