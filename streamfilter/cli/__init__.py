@@ -5,9 +5,12 @@ from __future__ import annotations
 import click
 
 from streamfilter import __version__
+from streamfilter.cli.audit import audit
 from streamfilter.cli.bench import bench
+from streamfilter.cli.calibrate import calibrate
 from streamfilter.cli.console import Commands
 from streamfilter.cli.doctor import doctor
+from streamfilter.cli.models import models
 from streamfilter.cli.options import CONTEXT_SETTINGS
 from streamfilter.cli.run import run
 
@@ -27,5 +30,6 @@ def main() -> None:
     """
 
 
-for command in (run, doctor, bench):
+for command in (run, audit, doctor, bench, models):
     main.add_command(command)
+models.add_command(calibrate)
