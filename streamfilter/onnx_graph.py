@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
-from onnx import numpy_helper
 
 from streamfilter.errors import ModelError
 from streamfilter.structures import Floats
+
+if TYPE_CHECKING:
+    import onnx
 
 Array = NDArray[np.generic]
 
@@ -26,23 +28,20 @@ def with_free_sizes(path: Path, axes: Sequence[int]) -> bytes:
         ModelError: the file is no ONNX model.
     """
     model = _load(path)
-    for values, chosen in ((model.graph.input, axes), (model.graph.output, None)):
-        for value in values:
-            for axis, size in enumerate(value.type.tensor_type.shape.dim):
-                if chosen is None or axis in chosen:
-                    size.dim_param = f"{value.name}_{axis}"
-    del model.graph.value_info[:]
+    _free_sizes(model.graph, axes)
     return bytes(model.SerializeToString())
 
 
-def dequantised(path: Path) -> bytes:
-    """The model with its block-quantised weights as float32 constants, and rows of any number.
+def dequantised(path: Path, free_axes: Sequence[int] = (0,)) -> bytes:
+    """The model with its block-quantised weights as float32 constants, and these axes of its inputs of any size.
 
-    ONNX Runtime refuses the original: it lists the weights as inputs too. Input and output names stay.
+    ONNX Runtime refuses some originals (they list the weights as inputs too) and is slow with the others. Names stay.
 
     Raises:
         ModelError: the file is no ONNX model.
     """
+    from onnx import numpy_helper  # noqa: PLC0415 - see _load
+
     model = _load(path)
     graph = model.graph
     stored = {item.name: numpy_helper.to_array(item) for item in graph.initializer}
@@ -61,17 +60,27 @@ def dequantised(path: Path) -> bytes:
     _replace(graph.node, kept)
     _replace(graph.initializer, [numpy_helper.from_array(np.ascontiguousarray(v), k) for k, v in constants.items()])
     _replace(graph.input, [value for value in graph.input if value.name in used and value.name not in constants])
-    del graph.value_info[:]
-    for value in [*graph.input, *graph.output]:
-        value.type.tensor_type.shape.dim[0].dim_param = "rows"
+    _free_sizes(graph, free_axes)
     return bytes(model.SerializeToString())
 
 
 def _load(path: Path) -> onnx.ModelProto:
+    import onnx  # noqa: PLC0415 - takes long to load, and only an audit needs it
+
     try:
         return onnx.load(str(path))
     except Exception as error:  # protobuf's own exceptions share no base class with onnx's
         raise ModelError(f"{path} is no ONNX model: {error}") from error
+
+
+def _free_sizes(graph: onnx.GraphProto, axes: Sequence[int]) -> None:
+    """Free these axes of the inputs and all of the outputs; what was inferred from fixed sizes is forgotten."""
+    for values, chosen in ((graph.input, axes), (graph.output, None)):
+        for value in values:
+            for axis, size in enumerate(value.type.tensor_type.shape.dim):
+                if chosen is None or axis in chosen:
+                    size.dim_param = f"{value.name}_{axis}"
+    del graph.value_info[:]
 
 
 def _dequantised(node: onnx.NodeProto, stored: Mapping[str, Array]) -> Floats:

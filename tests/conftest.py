@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,30 @@ def real_data() -> Path:
     if folder and Path(folder).is_dir():
         return Path(folder)
     message = f"set {DATA_VARIABLE} to the folder with videos/, faces/ and wild/"
+    if os.environ.get("CI"):
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+@pytest.fixture(scope="session")
+def audit_models() -> Path:
+    """The folder with the audit's models; its absence fails in CI and skips elsewhere."""
+    folder = os.environ.get("STREAMFILTER_MODELS")
+    if folder and (Path(folder) / "centerface.onnx").is_file():
+        return Path(folder)
+    message = "set STREAMFILTER_MODELS to the folder that `streamfilter models pull audit` fills"
+    if os.environ.get("CI"):
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Path of a Chromium; its absence fails in CI and skips elsewhere."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if found:
+        return found
+    message = "install Chromium (Debian package `chromium`)"
     if os.environ.get("CI"):
         pytest.fail(message)
     pytest.skip(message)

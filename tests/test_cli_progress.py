@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import io
-from fractions import Fraction
 from itertools import pairwise
 
-import numpy as np
 import pytest
 from rich.console import Console
 
 from streamfilter.cli.exits import Exit, exit_code, one_line, severest
 from streamfilter.cli.progress import LINE_INTERVAL_S, clock_time, progress
 from streamfilter.errors import ConfigError, DeviceError, InputError
-from streamfilter.structures import Action, Region, SafeFrame
 
 
 class Clock:
@@ -24,12 +21,6 @@ class Clock:
         return self.now
 
 
-def frame(faces: int = 2) -> SafeFrame:
-    region = Region(track_id=1, xyxy=np.zeros(4, np.float32), action=Action.GENERATED, reason="")
-    image = np.zeros((2, 2, 3), np.uint8)
-    return SafeFrame(image=image, index=0, pts=0, time_base=Fraction(1, 25), regions=(region,) * faces)
-
-
 def shown(*, terminal: bool, quiet: bool = False, expected: int | None = 40, frames: int = 20) -> str:
     """Everything printed over `frames` frames at two a second."""
     out = io.StringIO()
@@ -38,7 +29,7 @@ def shown(*, terminal: bool, quiet: bool = False, expected: int | None = 40, fra
     with progress(console, "in.mp4", expected, quiet=quiet, clock=clock) as advance:
         for _ in range(frames):
             clock.now += 0.5
-            advance(frame())
+            advance(2)
     return out.getvalue()
 
 
@@ -82,8 +73,17 @@ def test_a_name_that_looks_like_markup_is_shown_as_it_is() -> None:
     clock = Clock()
     with progress(Console(file=out), "[red]a.mp4", 2, clock=clock) as advance:
         clock.now += LINE_INTERVAL_S
-        advance(frame(1))
+        advance(1)
     assert out.getvalue().startswith("[red]a.mp4: 1 of 2 frames, 0.2 fps, 1 face, ")
+
+
+def test_other_units_than_frames_can_be_counted() -> None:
+    out = io.StringIO()
+    clock = Clock()
+    with progress(Console(file=out), "photos", 2, unit="files", clock=clock) as advance:
+        clock.now += LINE_INTERVAL_S
+        advance(3)
+    assert out.getvalue().startswith("photos: 1 of 2 files, 0.2 files/s, 3 faces, ")
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (59.6, "1:00"), (61, "1:01"), (3725, "1:02:05")])

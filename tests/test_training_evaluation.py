@@ -21,7 +21,7 @@ from streamfilter.metrics import over_time, pose  # noqa: E402
 from streamfilter.metrics.matching import NOBODY, Seen, match, suppress, tracks  # noqa: E402
 from tests.media_factory import index_of, make_video  # noqa: E402
 from tests.synthetic_face import face_shape  # noqa: E402
-from training.evaluation import clips, mtcnn, mtcnn_networks  # noqa: E402
+from training.evaluation import clips, mtcnn_networks  # noqa: E402
 from training.evaluation.frames import Pair, expected, pairs  # noqa: E402
 from training.evaluation.mtcnn import Mtcnn, MtcnnConfig  # noqa: E402
 from training.evaluation.observe import Count, Face, Judges, Look, Observation, count, observe  # noqa: E402
@@ -88,36 +88,6 @@ def test_a_face_that_is_alone_in_its_shot_is_one_track_however_it_moves() -> Non
 
 
 # --- MTCNN -----------------------------------------------------------------------------------------------------------
-
-
-def test_the_pyramid_begins_at_the_smallest_face_and_ends_at_the_picture() -> None:
-    scales = mtcnn.pyramid_scales(360, 24, 0.709)
-    assert scales[0] == 0.5
-    assert all(360 * scale >= 12 for scale in scales)
-    assert 360 * scales[-1] * 0.709 < 12
-    assert mtcnn.pyramid_scales(20, 24, 0.709) == []
-
-
-def test_a_cell_of_the_map_is_a_window_in_the_picture() -> None:
-    faces, corrections = np.zeros((5, 7)), np.zeros((4, 5, 7))
-    faces[2, 3] = 0.8
-    corrections[:, 2, 3] = 0, 0.5, 0, -0.25
-    # Window of 12 px, 2 px apart, in a picture reduced to a half.
-    assert mtcnn.windows(faces, corrections, 0.5, 0.6).tolist() == [[12, 8 + 12, 36, 32 - 6, 0.8]]
-    assert mtcnn.windows(faces, corrections, 0.5, 0.9).shape == (0, 5)
-
-
-def test_a_box_becomes_the_square_around_its_middle() -> None:
-    assert mtcnn.squared(np.array([[0.0, 10, 20, 50, 0.5]])).tolist() == [[-10, 10, 30, 50, 0.5]]
-
-
-def test_a_cut_is_black_beyond_the_frame() -> None:
-    image = np.full((20, 30, 3), 200, np.uint8)
-    crop = mtcnn.cut(image, np.array([-10.0, 0, 10, 20]), 20)
-    assert crop[:, :10].max() == 0
-    assert crop[:, 10:].min() == 200
-    assert mtcnn.cut(image, np.array([90.0, 90, 95, 95]), 24).max() == 0
-    assert mtcnn.cut(image, np.array([5.0, 5, 5, 5]), 24).shape == (24, 24, 3)
 
 
 def test_the_networks_have_the_published_shapes() -> None:

@@ -16,6 +16,7 @@ class Limits:
         equal_error_rate: Of invented identities, same track against different tracks.
         within_track: Mean cosine of a track's faces to their mean, for the first recogniser.
         flicker: Mean warped difference of the result less that of the original, grey levels.
+        flicker_jumps: Share of consecutive frames on which a face jumps by more than 8 grey levels.
         redetected: Least share of what dlib, and MTCNN, find in the original that they still find.
         background_psnr_db: Outside the faces.
     """
@@ -24,7 +25,8 @@ class Limits:
     true_accepts: float = 0.01
     fewest_pairs: int = 20
     equal_error_rate: float = 0.05
-    within_track: float = 0.6
+    within_track: float = 0.75
     flicker: float = 2.0
+    flicker_jumps: float = 0.02
     redetected: float = 0.9
     background_psnr_db: float = 30.0

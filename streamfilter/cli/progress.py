@@ -10,8 +10,6 @@ from typing import Protocol
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
-from streamfilter.structures import SafeFrame
-
 LINE_INTERVAL_S = 5.0
 MAX_LINE_INTERVAL_S = 60.0
 LINES_SPREAD = 0.1  # of the time that a job has taken: long jobs report more seldom
@@ -20,19 +18,20 @@ Clock = Callable[[], float]
 
 
 class Meter:
-    """Frames, faces and pace of one job. `frames` is the expected number, None where the source does not tell."""
+    """Frames (or other units), faces and pace of one job; `expected` is None where the source does not tell."""
 
-    def __init__(self, frames: int | None, clock: Clock) -> None:
-        self.expected = frames
+    def __init__(self, expected: int | None, clock: Clock, unit: str = "frames") -> None:
+        self.expected = expected
+        self.unit = unit
         self.done = 0
         self.faces = 0
         self._clock = clock
         self._start = clock()
 
-    def count(self, frame: SafeFrame) -> None:
-        """One more frame was written."""
+    def count(self, faces: int) -> None:
+        """One more is done, and so many faces were in it."""
         self.done += 1
-        self.faces = len(frame.regions)
+        self.faces = faces
 
     @property
     def fps(self) -> float:
@@ -50,7 +49,8 @@ class Meter:
         """Pace, faces and time left."""
         faces = f"{self.faces} face{'' if self.faces == 1 else 's'}"
         left = "" if self.left_s is None else f", {clock_time(self.left_s)} left"
-        return f"{self.fps:.1f} fps, {faces}{left}"
+        pace = f"{self.fps:.1f} fps" if self.unit == "frames" else f"{self.fps:.1f} {self.unit}/s"
+        return f"{pace}, {faces}{left}"
 
 
 class Display(Protocol):
@@ -76,7 +76,7 @@ class Line:
             return
         self._last = now
         of = "" if meter.expected is None else f" of {meter.expected}"
-        self._console.print(f"{self._name}: {meter.done}{of} frames, {meter}", markup=False, highlight=False)
+        self._console.print(f"{self._name}: {meter.done}{of} {meter.unit}, {meter}", markup=False, highlight=False)
 
 
 class Bar:
@@ -105,14 +105,20 @@ class Hidden:
 
 @contextmanager
 def progress(
-    console: Console, name: str, frames: int | None, *, quiet: bool = False, clock: Clock = time.monotonic
-) -> Iterator[Callable[[SafeFrame], None]]:
-    """Yield what is to be called with every written frame of the job `name`; nothing is shown where `quiet`."""
-    meter = Meter(frames, clock)
-    with _display(console, name, frames, quiet, clock) as display:
+    console: Console,
+    name: str,
+    expected: int | None,
+    *,
+    unit: str = "frames",
+    quiet: bool = False,
+    clock: Clock = time.monotonic,
+) -> Iterator[Callable[[int], None]]:
+    """Yield what is to be called after every frame of the job `name` with its faces; nothing is shown where `quiet`."""
+    meter = Meter(expected, clock, unit)
+    with _display(console, name, expected, quiet, clock) as display:
 
-        def advance(frame: SafeFrame) -> None:
-            meter.count(frame)
+        def advance(faces: int) -> None:
+            meter.count(faces)
             display.show(meter)
 
         yield advance

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from streamfilter.audit.detect.windows import cut
 from streamfilter.structures import Doubles, Floats, Image
-from training.evaluation.mtcnn import cut
 
 NETWORK_FILE = Path("utility/mb05_120x120.pth")
 SCALE_FILE = Path("utility/param_mean_std_62d_120x120.pkl")

@@ -1,0 +1,200 @@
+"""An original beside its result: checked to be comparable, and read in step, both as shown at the same moment."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from streamfilter.audit.pairs import Pair, pairs_of
+from streamfilter.audit.simultaneous import NOBODY, Indices, MatchedBy, partners_of
+from streamfilter.errors import InputError
+from streamfilter.media import Kind, open_source
+from streamfilter.media.contents import Contents, contents
+from streamfilter.structures import Doubles, Image
+
+__all__ = ["Footage", "Pair", "footage_of", "frame_pairs", "pairs_of", "swapped"]
+
+MAX_ASPECT_ERROR = 0.05
+MAX_ENLARGEMENT = 4.0
+LENGTH_TOLERANCE_S = 1.0
+LENGTH_TOLERANCE = 0.05
+# A detector that finds so many faces in the result, and not half as many in the original, was shown them the wrong way.
+FEWEST_FACES = 5
+LOST_SHARE = 0.5
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Footage:
+    """A pair that can be compared.
+
+    Attributes:
+        pair: The two files.
+        original, result: What they hold beside their pixels.
+        partners: (n,) for every picture of the original the index of the result's that is shown then, or -1.
+        matched_by: How that was told.
+        notes: What a reader of the audit should know of it, in sentences.
+    """
+
+    pair: Pair
+    original: Contents
+    result: Contents
+    partners: Indices
+    matched_by: MatchedBy
+    notes: tuple[str, ...] = ()
+
+    @property
+    def still(self) -> bool:
+        """A picture: there is no time in it."""
+        return self.original.kind is Kind.IMAGE
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) in which both are compared: the original's."""
+        return self.original.width, self.original.height
+
+
+def footage_of(pair: Pair) -> Footage:
+    """Look at both files of a pair without decoding them (but where packets do not tell the times of pictures).
+
+    Raises:
+        InputError: one cannot be read, one is a picture and the other a video, or their lengths or shapes differ so
+            much that one was not made of the other.
+    """
+    original, result = contents(pair.original), contents(pair.result)
+    _check_kinds(original, result)
+    _check_lengths(original, result)
+    _check_shapes(original, result)
+    partners, matched_by = partners_of(original, result)
+    if (partners == NOBODY).all():
+        raise InputError(
+            f"{pair.original} and {pair.result} are never shown at the same time; are these the same video?"
+        )
+    notes = tuple(_notes(original, result, partners, matched_by))
+    return Footage(pair=pair, original=original, result=result, partners=partners, matched_by=matched_by, notes=notes)
+
+
+def frame_pairs(footage: Footage) -> Iterator[tuple[int, float, Image, Image]]:
+    """Index and time of each picture of the original, it, and the result's picture shown then, in the same size.
+
+    Pictures of the original during which the result shows nothing are left out. Both are decoded once, in step; one
+    picture of each is held.
+
+    Raises:
+        InputError: the result ends before its packets do; it is damaged.
+    """
+    with closing(_pictures(footage.pair.result, footage.result.times)) as results:
+        number, shown = next(results)
+        for index, image, time_s in _timed(footage.pair.original, footage.original.times):
+            wanted = int(footage.partners[index])
+            if wanted == NOBODY:
+                continue
+            while number < wanted:
+                number, shown = _advance(results, footage, wanted)
+            yield index, time_s, image, fitted(shown, image.shape[1], image.shape[0])
+
+
+def fitted(image: Image, width: int, height: int) -> Image:
+    """The picture in another size; untouched where it has that size."""
+    if image.shape[:2] == (height, width):
+        return image
+    way = cv2.INTER_AREA if width * height < image.shape[0] * image.shape[1] else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(image, (width, height), interpolation=way), np.uint8)
+
+
+def swapped(pair: Pair, *, original_faces: int, result_faces: int) -> str | None:
+    """What to tell a user who seems to have given the result first; None where nothing speaks for it.
+
+    Told by faces that the reference detectors found in both, on the same moments: a tool that protects faces may
+    hide or keep them, but it does not put at least 5 of them where not half as many were.
+    """
+    if result_faces < FEWEST_FACES or original_faces > LOST_SHARE * result_faces:
+        return None
+    return (
+        f"{result_faces} faces were found in {pair.result}, and only {original_faces} in {pair.original}, "
+        "which was given as the original; are the two in the wrong order?"
+    )
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+
+def _pictures(path: Path, times: Doubles) -> Generator[tuple[int, Image]]:
+    for number, image, _ in _timed(path, times):
+        yield number, image
+
+
+def _timed(path: Path, times: Doubles) -> Generator[tuple[int, Image, float]]:
+    """Number, picture and time. A decoder leaves out what is damaged: the time tells the number, not counting."""
+    number = -1
+    with open_source(path) as source:
+        for frame in source:
+            number = max(number + 1, int(np.searchsorted(times, frame.time_s - 1e-6)))
+            if number >= len(times):
+                return
+            yield number, frame.image, frame.time_s
+
+
+def _advance(results: Iterator[tuple[int, Image]], footage: Footage, wanted: int) -> tuple[int, Image]:
+    following = next(results, None)
+    if following is None:
+        raise InputError(
+            f"{footage.pair.result} ends before its picture {wanted + 1} of {footage.result.frames}; "
+            "it is damaged, and what is left of it would not tell enough"
+        )
+    return following
+
+
+# --- checks ----------------------------------------------------------------------------------------------------------
+
+
+def _check_kinds(original: Contents, result: Contents) -> None:
+    if (original.kind is Kind.IMAGE) != (result.kind is Kind.IMAGE):
+        raise InputError(
+            f"{original.path} is a {original.kind} and {result.path} a {result.kind}; give the original and its result"
+        )
+
+
+def _check_lengths(original: Contents, result: Contents) -> None:
+    """A tool may move the beginning: either the lengths agree or the ends do."""
+    tolerance = max(LENGTH_TOLERANCE_S, LENGTH_TOLERANCE * original.duration_s)
+    apart = min(abs(original.duration_s - result.duration_s), abs(original.end_s - result.end_s))
+    if apart > tolerance:
+        raise InputError(
+            f"{original.path} is {original.duration_s:.2f} s long and {result.path} {result.duration_s:.2f} s; "
+            "are these the same video?"
+        )
+
+
+def _check_shapes(original: Contents, result: Contents) -> None:
+    sizes = f"{original.path} is {_size(original)} and {result.path} {_size(result)}"
+    shape, other = original.width / original.height, result.width / result.height
+    if abs(other / shape - 1) > MAX_ASPECT_ERROR:
+        turned = abs(1 / other / shape - 1) <= MAX_ASPECT_ERROR
+        raise InputError(f"{sizes}: {'one is turned' if turned else 'their shapes differ'}; are these the same video?")
+    enlarged = result.width / original.width
+    if max(enlarged, 1 / enlarged) > MAX_ENLARGEMENT:
+        raise InputError(f"{sizes}: too far apart to be compared; give files of similar size")
+
+
+def _size(contents: Contents) -> str:
+    return f"{contents.width}x{contents.height}"
+
+
+def _notes(original: Contents, result: Contents, partners: Indices, matched_by: MatchedBy) -> Iterator[str]:
+    if (original.width, original.height) != (result.width, result.height):
+        yield f"The result is {_size(result)}; it was scaled to the original's {_size(original)} to be compared."
+    if original.frames != result.frames:
+        yield f"The original has {original.frames} frames and the result {result.frames}; paired by {matched_by}."
+    elif matched_by is not MatchedBy.NUMBER:
+        yield f"The frames are not shown at the same times in both; paired by {matched_by}."
+    missing = int((partners == NOBODY).sum())
+    if missing:
+        yield f"{missing} frames of the original have no counterpart: the result shows nothing at their time."
+    extra = result.frames - len(np.unique(partners[partners >= 0]))
+    if extra:
+        yield f"{extra} frames of the result are shown beside no frame of the original and were not looked at."

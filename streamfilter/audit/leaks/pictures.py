@@ -1,0 +1,48 @@
+"""Pictures of the worst moments: the face in the result, the same in the original, and where in the frame it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from streamfilter.structures import Floats, Image
+
+CROP_PX = 160
+AROUND = 0.4  # of the box's size on each side
+PLACE_PX = 320
+BLOCKS = 4  # across a hidden face
+RED, WIDE = (214, 48, 49), 2
+
+
+def crop_of(picture: Image, xyxy: Floats) -> Image:
+    """The face with some room around it, (CROP_PX, CROP_PX, 3); edges are repeated where it leaves the frame."""
+    middle = (xyxy[:2] + xyxy[2:]) / 2
+    half = float((xyxy[2:] - xyxy[:2]).max()) * (0.5 + AROUND)
+    scale = CROP_PX / max(2 * half, 1)
+    matrix = np.array([[scale, 0, CROP_PX / 2 - scale * middle[0]], [0, scale, CROP_PX / 2 - scale * middle[1]]])
+    return np.asarray(
+        cv2.warpAffine(picture, matrix, (CROP_PX, CROP_PX), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE),
+        np.uint8,
+    )
+
+
+def place_of(picture: Image, xyxy: Floats, faces: Sequence[Floats]) -> Image:
+    """The whole frame, small, every face in it as a few blocks of colour, and a frame around the one in question."""
+    scale = min(1.0, PLACE_PX / max(picture.shape[:2]))
+    small = np.asarray(cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
+    for box in faces:
+        _hide(small, box * scale)
+    x0, y0, x1, y1 = (xyxy * scale).round().astype(int).tolist()
+    cv2.rectangle(small, (x0, y0), (x1, y1), RED, WIDE)
+    return small
+
+
+def _hide(picture: Image, box: Floats) -> None:
+    room = np.array([-1, -1, 1, 1]) * 0.25 * np.tile(box[2:] - box[:2], 2)
+    x0, y0, x1, y1 = np.maximum(box + room, 0).astype(int)
+    part = picture[y0:y1, x0:x1]
+    if part.size:
+        blocks = cv2.resize(part, (BLOCKS, BLOCKS), interpolation=cv2.INTER_AREA)
+        part[...] = cv2.resize(blocks, part.shape[1::-1], interpolation=cv2.INTER_NEAREST)

@@ -1,0 +1,90 @@
+"""Re-identification: looks at the faces whose embeddings were taken, and concludes who would be recognised."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from streamfilter.audit.limits import Limits
+from streamfilter.audit.moment import Face, Moment
+from streamfilter.audit.recognise import Recogniser
+from streamfilter.audit.reidentify.attacks import attack
+from streamfilter.audit.reidentify.figures import figures
+from streamfilter.audit.reidentify.findings import Findings
+from streamfilter.audit.reidentify.hidden import MOST, Sample
+from streamfilter.audit.reidentify.kept import Faces, Keeper, Seen
+from streamfilter.audit.reidentify.plots import plots
+from streamfilter.audit.reidentify.series import Course, Series
+from streamfilter.audit.reidentify.tables import tables
+from streamfilter.audit.reidentify.wording import notes, sentence
+from streamfilter.audit.section import Plot, Section, judged
+from streamfilter.structures import Floats
+
+Embeddings = Mapping[str, Floats]
+
+
+class Reidentification:
+    """An examiner. Memory: one cosine per face and recogniser, and embeddings of a bounded number of faces.
+
+    Args:
+        recognisers: Each makes every attack by itself.
+        limits: `true_accepts` and `fewest_pairs` are used.
+        seed: Of all that is drawn: pairs, the faces that are blurred for comparison, and intervals.
+        compared: So many faces at most are blurred and pixelised for comparison, each by every recogniser.
+    """
+
+    def __init__(
+        self, recognisers: Sequence[Recogniser], limits: Limits, *, seed: int = 0, compared: int = MOST
+    ) -> None:
+        self._recognisers, self._limits, self._seed = tuple(recognisers), limits, seed
+        self._names = tuple(recogniser.name for recogniser in recognisers)
+        self._keeper, self._series = Keeper(), Series(self._names)
+        self._sample = Sample(recognisers, most=compared, seed=seed)
+
+    def look(self, moment: Moment, parrot: Mapping[int, Embeddings] | None = None) -> None:
+        """One more moment.
+
+        Args:
+            moment: Faces without embeddings are passed over.
+            parrot: Per track the embeddings of the same faces in a second result of the same tool, if there is one.
+        """
+        for face in moment.faces:
+            if self._names and all(name in face.identity for name in self._names):
+                self._take(moment, face, (parrot or {}).get(face.track, {}))
+
+    def _take(self, moment: Moment, face: Face, second: Embeddings) -> None:
+        seen = Seen(
+            person=face.person,
+            named=bool(face.label),
+            track=face.track,
+            source=moment.source,
+            time_s=moment.time_s,
+            original={name: face.identity[name][0] for name in self._names},
+            result={name: face.identity[name][1] for name in self._names},
+            second=second,
+        )
+        self._series.add(moment, face)
+        self._keeper.add(seen)
+        self._sample.offer(moment, face, seen)
+
+    def conclude(self) -> Section:
+        """The section `reid`."""
+        faces, course = Faces.of(tuple(self._keeper)), self._series.course()
+        findings = [attack(r, faces, course, self._sample.faces, self._seed) for r in self._recognisers]
+        numbers = [figures(found, self._limits, self._seed) for found in findings]
+        every = tuple(figure for group in numbers for figure in group)
+        verdict = judged(every)
+        decisive = [(found, group[0]) for found, group in zip(findings, numbers, strict=True)]
+        return Section(
+            name="reid",
+            title="Re-identification",
+            verdict=verdict,
+            sentence=sentence(verdict, decisive, self._limits),
+            figures=every,
+            tables=tables(findings, self._recognisers, course, self._seed),
+            plots=_plots(findings, course),
+            notes=notes(findings, self._keeper.forgotten, len(faces.seen)),
+        )
+
+
+def _plots(findings: Sequence[Findings], course: Course) -> tuple[Plot, ...]:
+    return tuple(plot for found in findings for plot in plots(found, course)) if len(course) else ()

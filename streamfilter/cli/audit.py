@@ -1,0 +1,182 @@
+"""`streamfilter audit`: what a stranger can still learn from a result, whoever made it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+
+from streamfilter.audit.pairs import pairs_of
+from streamfilter.audit.section import Verdict
+from streamfilter.audit.settings import SECTIONS, AuditConfig
+from streamfilter.cli import options
+from streamfilter.cli.console import log_lines, say, stderr_console
+from streamfilter.cli.exits import Exit
+from streamfilter.cli.progress import progress
+from streamfilter.media.contents import contents
+from streamfilter.media.target import check_target
+from streamfilter.model_store.store import Store
+
+if TYPE_CHECKING:
+    from streamfilter.audit.report import AuditReport
+
+HELP = """Measure what a stranger can still learn from ANONYMISED, given the ORIGINAL that it was made of.
+
+Both are a video, a GIF, a picture, or folders that mirror each other; it does not matter which tool made the result.
+Four questions are answered, each with numbers, limits and a verdict:
+
+\b
+  leak         can an original face be seen? (every frame is compared)
+  reid         do face recognisers still know the people?
+  consistency  is each person one invented person, without flicker?
+  utility      are pose, expression, sound, times and the background kept?
+
+The models for it are pulled once: streamfilter models pull audit. Nothing is uploaded; original faces and their
+embeddings are never stored.
+
+\b
+Examples:
+  streamfilter audit in.mp4 out.mp4
+  streamfilter audit in.mp4 blurred.mp4 --html report.html
+  streamfilter audit originals/ published/ --json audit.json --fail-on leak
+  streamfilter audit in.mp4 out.mp4 --recogniser arcface.onnx --parrot out_again.mp4
+
+\b
+Exit codes:
+  0    the demanded sections (--fail-on) keep their limits
+  1    a limit is broken, or the two could not be compared: do not publish
+  2    the command itself cannot work: an unknown option, a value out of range
+  3    nothing demanded failed, but something demanded could not be judged: not safe either
+  130  stopped by Ctrl-C or a termination signal
+"""
+CODES = {Verdict.PASSED: Exit.OK, Verdict.FAILED: Exit.FAILED, Verdict.UNKNOWN: Exit.INCOMPLETE}
+FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+def _names(_context: click.Context, _parameter: click.Parameter, value: str) -> tuple[str, ...]:
+    names = tuple(part.strip() for part in value.split(",") if part.strip())
+    unknown = [name for name in names if name not in SECTIONS]
+    if unknown or not names:
+        raise click.BadParameter(f"{value!r}: choose among {', '.join(SECTIONS)}, separated by commas")
+    return names
+
+
+@click.command("audit", help=HELP, short_help="Measure what a stranger can still learn from a result.")
+@click.argument("original", type=options.PATH)
+@click.argument("anonymised", type=options.PATH)
+@click.option("--html", type=FILE, metavar="FILE.html", help="Write one self-contained page with plots and pictures.")
+@click.option("--json", "json_path", type=FILE, metavar="FILE.json", help="Write all numbers (schema versioned).")
+@click.option(
+    "--fail-on",
+    callback=_names,
+    default="leak,reid",
+    show_default=True,
+    metavar="NAMES",
+    help="Sections whose limits decide the exit code.",
+)
+@click.option(
+    "--recogniser",
+    "recognisers",
+    multiple=True,
+    type=FILE,
+    metavar="FILE.onnx",
+    help="A further attacker: your own ArcFace-type model, after `streamfilter models calibrate FILE.onnx`.",
+)
+@click.option(
+    "--parrot",
+    type=options.PATH,
+    metavar="FILE",
+    help="A second result of the same tool for ORIGINAL: an attacker who anonymises his own gallery with it.",
+)
+@click.option(
+    "--interval",
+    type=click.FloatRange(0, 10, min_open=True),
+    default=0.2,
+    show_default=True,
+    help="Seconds between two looks of the detectors; every frame is compared anyway.",
+)
+@click.option(
+    "--include-originals",
+    is_flag=True,
+    help="Show crops of ORIGINAL faces on the page. Such a page must not be published.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace reports that exist already.")
+@click.option("--models", "folder", type=options.PATH, help="Folder of the pulled models.  [default: the cache folder]")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the draws behind intervals and samples.")
+@click.option("--threads", type=click.IntRange(0), default=0, help="Threads inside one model.  [default: all cores]")
+@click.option("-q", "--quiet", is_flag=True, help="Show errors only.")
+@click.option("-v", "--verbose", is_flag=True, help="Show what goes on inside, and where an error came from.")
+@click.pass_context
+def audit(
+    context: click.Context,
+    *,
+    original: Path,
+    anonymised: Path,
+    html: Path | None,
+    json_path: Path | None,
+    fail_on: tuple[str, ...],
+    recognisers: tuple[Path, ...],
+    parrot: Path | None,
+    interval: float,
+    include_originals: bool,
+    overwrite: bool,
+    folder: Path | None,
+    seed: int,
+    threads: int,
+    quiet: bool,
+    verbose: bool,
+) -> None:
+    """Check, load, look, report; see HELP."""
+    # Here, or every other command would wait for what only this one needs.
+    from streamfilter.audit.run import audit as run_audit  # noqa: PLC0415
+    from streamfilter.audit.tools import Tools  # noqa: PLC0415
+    from streamfilter.cli.audit_report import print_report  # noqa: PLC0415
+
+    console = stderr_console()
+    context.find_root().with_resource(log_lines(console, verbose=verbose))
+    config = AuditConfig(interval_s=interval, fail_on=fail_on, seed=seed)
+    for target in (html, json_path):
+        if target is not None:
+            check_target(target, sources=[original, anonymised], overwrite=overwrite)
+    if include_originals and not quiet:
+        say(console, "warning: the page will show original faces; do not publish it", style="yellow")
+    pairs = pairs_of(original, anonymised)
+    store = Store(folder) if folder else Store.default()
+    tools = context.obj or Tools.load(store, recognisers, threads=threads)
+    frames = len(pairs) if len(pairs) > 1 else contents(pairs[0].original).frames
+    with _watch(console, original.name, frames, by_file=len(pairs) > 1, quiet=quiet) as watch:
+        report = run_audit(original, anonymised, tools, config, parrot=parrot, progress=watch)
+    _write(report, html, json_path, include_originals=include_originals)
+    if not quiet:
+        print_report(report, Console(highlight=False))
+    context.exit(CODES[report.verdict])
+
+
+def _write(report: AuditReport, html: Path | None, json_path: Path | None, *, include_originals: bool) -> None:
+    from streamfilter.audit.report import write_json, write_page  # noqa: PLC0415
+
+    if json_path:
+        write_json(report, json_path)
+    if html:
+        write_page(report, html, include_originals=include_originals)
+
+
+@contextmanager
+def _watch(
+    console: Console, name: str, expected: int | None, *, by_file: bool, quiet: bool
+) -> Iterator[Callable[[str, int], None]]:
+    """Progress by frames, or by files where there are several."""
+    last = ""
+    with progress(console, name, expected, unit="files" if by_file else "frames", quiet=quiet) as advance:
+
+        def after_frame(source: str, faces: int) -> None:
+            nonlocal last
+            if not by_file or source != last:
+                advance(faces)
+            last = source
+
+        yield after_frame

@@ -1,0 +1,180 @@
+"""Leaks: what is bare is found, on every frame; what is replaced is not, however coarse the coding."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamfilter.audit.leaks import Leaks
+from streamfilter.audit.leaks.pictures import CROP_PX, crop_of, place_of
+from streamfilter.audit.leaks.records import Course, Ranking, Runs
+from streamfilter.audit.limits import Limits
+from streamfilter.audit.section import Section, Verdict
+from streamfilter.metrics.survival import coding_floor, survival
+from streamfilter.structures import Floats, Image
+from tests.audit_kit import SIZE, box_of, face, moment, painted, texture
+
+BOX = box_of(70, 50, 80)
+
+
+@dataclass(frozen=True, eq=False)
+class Sighted:
+    xyxy: Floats
+
+
+def nobody(_image: Image) -> list[Sighted]:
+    return []
+
+
+def examined(moments, detect=nobody) -> Section:
+    leaks = Leaks(detect, Limits())
+    for one in moments:
+        leaks.look(one)
+    return leaks.conclude()
+
+
+def figure(section: Section, name: str):
+    return next(item for item in section.figures if item.name == name)
+
+
+def coded(picture: Image, quality: int) -> Image:
+    return cv2.imdecode(cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], cv2.IMREAD_COLOR)
+
+
+def test_a_replaced_face_does_not_survive():
+    shown = moment(0, (face(BOX),))
+    assert survival(shown.original, shown.result, BOX, 0).share < 0.2
+
+
+@pytest.mark.parametrize("quality", [95, 60, 30])
+def test_a_bare_face_survives_however_coarse_the_coding(quality):
+    original = painted(texture(0, *SIZE), BOX, 1)
+    result = coded(original, quality)
+    assert survival(original, result, BOX, coding_floor(original, result, [BOX])).bare
+
+
+@pytest.mark.parametrize("quality", [95, 30])
+def test_coarse_coding_does_not_excuse_another_face(quality):
+    shown = moment(0, (face(BOX),))
+    result = coded(shown.result, quality)
+    assert not survival(shown.original, result, BOX, coding_floor(shown.original, result, [BOX])).bare
+
+
+def test_a_blurred_face_does_not_survive():
+    original = painted(texture(0, *SIZE), BOX, 1)
+    blurred = cv2.GaussianBlur(original, (0, 0), 6)
+    assert survival(original, blurred, BOX, 0).share < 0.2
+
+
+def test_a_large_cover_elsewhere_does_not_raise_the_floor():
+    original = painted(texture(0, *SIZE), BOX, 1)
+    covered = original.copy()
+    covered[:, 200:] = 0
+    assert coding_floor(original, covered, [BOX]) == 0
+
+
+@given(st.floats(-60, 260), st.floats(-60, 200), st.floats(1, 300))
+def test_any_box_can_be_compared(x, y, side):
+    original = texture(0, *SIZE)
+    box = box_of(x, y, side)
+    assert survival(original, original, box, coding_floor(original, original, [box])).share in (0.0, 1.0)
+    assert crop_of(original, box).shape == (CROP_PX, CROP_PX, 3)
+
+
+@given(st.integers(0, 50), st.floats(0, 20))
+def test_more_change_never_reveals_more(seed, floor):
+    original = painted(texture(0, *SIZE), BOX, seed)
+    other = painted(original, BOX, seed + 1000)
+    shares = [
+        survival(original, cv2.addWeighted(original, 1 - part, other, part, 0), BOX, floor).share
+        for part in (0.0, 0.5, 1.0)
+    ]
+    assert shares == sorted(shares, reverse=True)
+
+
+def test_untouched_footage_is_wholly_bare():
+    section = examined(moment(i, (face(BOX),), result=1) for i in range(10))
+    assert section.verdict is Verdict.FAILED
+    assert figure(section, "bare_faces").value == 10
+    assert figure(section, "bare_share").value == 1
+    assert figure(section, "longest_run_frames").value == 10
+    assert section.tables[0].rows == (("clip.mp4", 0, 9),)
+
+
+def test_replaced_footage_passes_and_shows_no_original():
+    section = examined(moment(i, (face(BOX),)) for i in range(10))
+    assert section.verdict is Verdict.PASSED
+    assert not [p for p in section.pictures if p.name.startswith("result") and p.original]
+    assert all(p.original for p in section.pictures if p.name.startswith("original"))
+
+
+@given(st.sets(st.integers(0, 29), max_size=12))
+def test_every_single_bare_frame_is_found(spliced):
+    moments = (moment(i, (face(BOX, seen=i % 5 == 0),), result=1 if i in spliced else 2) for i in range(30))
+    section = examined(moments, lambda _image: [Sighted(BOX)])
+    rows = section.tables[0].rows if section.tables else ()
+    assert {i for _, first, last in rows for i in range(first, last + 1)} == spliced
+
+
+def test_a_bare_place_between_two_looks_is_looked_at_again():
+    """The head was elsewhere: what is untouched there is the wall."""
+    true, guessed = box_of(150, 50, 60), box_of(20, 40, 60)
+    shown = moment(3, (face(true),))
+    shown = replace(shown, faces=(face(guessed, seen=False),))
+    section = examined([shown], lambda _image: [Sighted(true)])
+    assert figure(section, "bare_faces").value == 0
+    assert figure(section, "unconfirmed").value == 1
+    section = examined([shown], lambda _image: [Sighted(box_of(24, 44, 60))])
+    assert figure(section, "bare_faces").value == 1
+
+
+def test_no_face_is_not_safe():
+    section = examined(moment(i, ()) for i in range(5))
+    assert section.verdict is Verdict.UNKNOWN
+    assert figure(section, "bare_faces").value is None
+    assert "not the same as safe" in section.sentence
+
+
+def test_a_bare_crop_is_marked_as_an_original_and_its_place_is_hidden():
+    section = examined([moment(0, (face(BOX),), result=1)])
+    by_name = {picture.name: picture for picture in section.pictures}
+    assert by_name["result_1"].original
+    place = by_name["place_1"]
+    assert not place.original
+    inner = place.image[70:110, 90:130].reshape(-1, 3)  # well inside the face, away from the red frame
+    assert len(np.unique(inner, axis=0)) <= 9
+
+
+def test_the_place_hides_every_face():
+    picture = painted(texture(0, *SIZE), BOX, 1)
+    assert len(np.unique(place_of(picture, BOX, [BOX])[60:120, 80:140].reshape(-1, 3), axis=0)) < 30
+
+
+def test_runs_end_with_the_file():
+    runs = Runs()
+    for source, index in (("a", 1), ("a", 2), ("b", 3), ("b", 4), ("b", 5)):
+        runs.add(source, index, index / 25, 1 / 25)
+    assert (runs.count, runs.longest_frames, runs.longest_at) == (2, 3, ("b", 3 / 25))
+    assert runs.longest_s == pytest.approx(3 / 25)
+
+
+@given(st.lists(st.tuples(st.floats(0, 10_000), st.floats(0, 1)), min_size=1))
+def test_the_course_keeps_the_largest_and_stays_short(values):
+    course = Course(most=20)
+    for time_s, share in values:
+        course.add(time_s, share)
+    times, shares = course.points()
+    assert len(times) <= 20
+    assert max(shares) == max(share for _, share in values)
+
+
+def test_the_ranking_shows_different_moments():
+    section = examined(moment(i, (face(BOX),), result=1) for i in range(60))
+    shown = [picture for picture in section.pictures if picture.name.startswith("result")]
+    assert 2 <= len(shown) <= 3
+    assert Ranking(3).wants(0.0)

@@ -1,0 +1,110 @@
+"""`streamfilter audit`: what it prints and writes, and how it ends."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from streamfilter.cli import main
+from streamfilter.cli.exits import Exit
+from tests.audit_fakes import film, tools
+
+FRAMES = 70
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("films")
+    for name, seed in (("original", 1), ("copy", 1), ("other", 2), ("blurred", None)):
+        film(folder / f"{name}.mp4", [seed] * FRAMES)
+    return folder
+
+
+def called(*arguments: object, models: object = None):
+    words = ["audit", *(str(argument) for argument in arguments)]
+    return CliRunner().invoke(main, words, obj=models or tools(), catch_exceptions=False)
+
+
+def test_an_untouched_copy_fails(films: Path) -> None:
+    result = called(films / "original.mp4", films / "copy.mp4")
+    assert result.exit_code == Exit.FAILED
+    assert f"{FRAMES} of {FRAMES} faces" in " ".join(result.output.split())
+
+
+def test_an_invented_person_passes_where_only_leaks_count(films: Path) -> None:
+    result = called(films / "original.mp4", films / "other.mp4", "--fail-on", "leak")
+    assert result.exit_code == Exit.OK
+
+
+def test_too_little_to_judge_is_no_pass(films: Path) -> None:
+    """A clip of three seconds with one person gives too few pairs for re-identification."""
+    result = called(films / "original.mp4", films / "other.mp4", "--fail-on", "leak,reid")
+    assert result.exit_code == Exit.INCOMPLETE
+
+
+def test_no_face_is_no_pass(films: Path) -> None:
+    result = called(films / "blurred.mp4", films / "blurred.mp4")
+    assert result.exit_code == Exit.FAILED  # the same file twice
+    other = film(films / "blurred2.mp4", [None] * FRAMES)
+    result = called(films / "blurred.mp4", other, "--fail-on", "leak")
+    assert result.exit_code == Exit.INCOMPLETE
+    assert "not the same as safe" in " ".join(result.output.split())
+
+
+def test_the_wrong_order_is_one_clear_line(films: Path) -> None:
+    result = called(films / "blurred.mp4", films / "original.mp4")
+    assert result.exit_code == Exit.FAILED
+    assert result.stderr.strip().splitlines()[-1].startswith("error: ")
+    assert "wrong order" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["missing.mp4", "copy.mp4"], "does not exist"),
+        (["original.mp4", "copy.mp4", "--fail-on", "privacy"], "choose among"),
+        (["original.mp4", "copy.mp4", "--fail-on", ","], "choose among"),
+        (["original.mp4", "copy.mp4", "--interval", "0"], "--interval"),
+        (["original.mp4", "copy.mp4", "--html", "original.mp4"], "is the input itself"),
+    ],
+)
+def test_a_wrong_command_line_says_what_is_wrong(films: Path, arguments: list[str], message: str) -> None:
+    words = [films / word if word.endswith(".mp4") else word for word in arguments]
+    result = called(*words)
+    assert result.exit_code in (Exit.FAILED, Exit.USAGE)
+    assert message in " ".join(result.stderr.split())
+    assert "Traceback" not in result.output
+
+
+def test_missing_models_name_the_command(films: Path, tmp_path: Path) -> None:
+    words = ["audit", str(films / "original.mp4"), str(films / "copy.mp4"), "--models", str(tmp_path)]
+    result = CliRunner().invoke(main, words, catch_exceptions=False)
+    assert result.exit_code == Exit.FAILED
+    assert "streamfilter models pull audit" in result.stderr
+
+
+def test_reports_are_written_and_not_replaced_unasked(films: Path, tmp_path: Path) -> None:
+    page, numbers = tmp_path / "report.html", tmp_path / "report.json"
+    words = [films / "original.mp4", films / "other.mp4", "--html", page, "--json", numbers, "--quiet"]
+    assert called(*words, "--fail-on", "leak").output == ""
+    found = json.loads(numbers.read_text("utf-8"))
+    assert [section["name"] for section in found["sections"]] == ["leak", "reid", "consistency", "utility"]
+    assert found["verdict"] == "passed"
+    assert str(films) not in numbers.read_text("utf-8") + page.read_text("utf-8")
+    again = called(*words)
+    assert again.exit_code == Exit.FAILED
+    assert "exists" in again.stderr
+    assert called(*words, "--overwrite", "--fail-on", "leak").exit_code == Exit.OK
+
+
+def test_originals_are_shown_on_demand_only(films: Path, tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    words = [films / "original.mp4", films / "copy.mp4", "--html", page, "--overwrite"]
+    called(*words)
+    without = page.stat().st_size
+    shown = called(*words, "--include-originals")
+    assert page.stat().st_size > without
+    assert "do not publish" in shown.stderr
