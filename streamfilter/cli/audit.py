@@ -105,9 +105,21 @@ def _names(_context: click.Context, _parameter: click.Parameter, value: str) -> 
     help="Show crops of ORIGINAL faces on the page. Such a page must not be published.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace reports that exist already.")
-@click.option("--models", "folder", type=options.PATH, help="Folder of the pulled models.  [default: the cache folder]")
+@click.option(
+    "--models",
+    "folder",
+    type=options.PATH,
+    metavar="FOLDER",
+    help="Where pulled models lie. Default: STREAMFILTER_MODELS, else a folder in your cache.",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the draws behind intervals and samples.")
-@click.option("--threads", type=click.IntRange(0), default=0, help="Threads inside one model.  [default: all cores]")
+@click.option(
+    "--threads",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="CPU threads of each network; 0: one for every core.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="Show errors only.")
 @click.option("-v", "--verbose", is_flag=True, help="Show what goes on inside, and where an error came from.")
 @click.pass_context

@@ -92,7 +92,7 @@ def list_models(folder: Path | None, as_json: bool) -> None:
 )
 @folder_option
 @click.option("--force", is_flag=True, help="Get everything again, whatever is there.")
-@click.option("--verbose", "-v", is_flag=True, help="Show what pip says.")
+@click.option("-v", "--verbose", is_flag=True, help="Show what pip says.")
 @click.pass_context
 def pull_models(
     context: click.Context, *, group: str, source: Path | None, folder: Path | None, force: bool, verbose: bool

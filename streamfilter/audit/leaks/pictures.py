@@ -12,6 +12,7 @@ from streamfilter.structures import Floats, Image
 CROP_PX = 160
 AROUND = 0.4  # of the box's size on each side
 PLACE_PX = 320
+COARSE_PX = 40  # of the blurred frame, along its longer side
 BLOCKS = 4  # across a hidden face
 RED, WIDE = (214, 48, 49), 2
 
@@ -29,9 +30,15 @@ def crop_of(picture: Image, xyxy: Floats) -> Image:
 
 
 def place_of(picture: Image, xyxy: Floats, faces: Sequence[Floats]) -> Image:
-    """The whole frame, small, every face in it as a few blocks of colour, and a frame around the one in question."""
-    scale = min(1.0, PLACE_PX / max(picture.shape[:2]))
-    small = np.asarray(cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
+    """The whole frame as a blur, every face in it as a few blocks of colour, and a frame around the one in question.
+
+    A blur, because there may be faces in it that the detectors missed too.
+    """
+    scale = PLACE_PX / max(picture.shape[:2])
+    width, height = (max(1, round(side * scale)) for side in picture.shape[1::-1])
+    coarse = tuple(max(1, round(side / PLACE_PX * COARSE_PX)) for side in (width, height))
+    blur = cv2.resize(picture, coarse, interpolation=cv2.INTER_AREA)
+    small = np.asarray(cv2.resize(blur, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
     for box in faces:
         _hide(small, box * scale)
     x0, y0, x1, y1 = (xyxy * scale).round().astype(int).tolist()
