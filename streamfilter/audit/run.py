@@ -136,9 +136,11 @@ class _Order:
             self._checks += 1
             self._original += sum(face.seen for face in moment.faces)
             self._result += len(self._tools.detect(moment.result))
+            if self._checks == ORDER_FIRST:  # rather than after an hour of footage
+                self.check()
 
     def check(self) -> None:
-        """After the last moment.
+        """After the first looks, and after the last moment.
 
         Raises:
             InputError: the two seem to be in the wrong order.
