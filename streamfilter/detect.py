@@ -27,6 +27,11 @@ MIDST, HOLLOW, SOLID = 0.3, 2.0, 0.8
 # In parts of the frame's shorter side; see `add`.
 LARGE: Final = 0.25
 BELIEVED: Final = 0.7
+# Mean grey levels of a picture that counts as dark, and of one that does not; see `brightened`.
+DARK: Final = 48.0
+LIT: Final = 80.0
+MAX_GAIN: Final = 4.0
+SPARSE: Final = 8
 _CHANNELS: Final = 16
 # exp(8) strides are wider than any frame; a larger exponent could only overflow.
 _MAX_LOG_SIZE: Final = 8.0
@@ -77,9 +82,9 @@ class Lookout:
     """A detector that looks twice now and then: no single resolution finds every face.
 
     Every frame is seen at `config.long_side_px`. Every `config.again_every` frames it is also seen at another one, in
-    turn smaller (where blurred and large faces show) and larger (small ones), and what only the second look finds is
-    added. Boxes of known faces thus always come from one resolution and do not jump; the tracker and its look-ahead
-    carry the others from look to look.
+    turn smaller (where blurred and large faces show, and, of a dark frame, brightened) and larger (small ones), and
+    what only the second look finds is added. Boxes of known faces thus always come from one resolution and do not
+    jump; the tracker and its look-ahead carry the others from look to look.
     """
 
     def __init__(self, detector: Detector) -> None:
@@ -98,8 +103,27 @@ class Lookout:
         self._count += 1
         if due or not config.again_every:
             return found
-        side = second_side(max(image.shape[:2]), config, larger=turn % 2 == 0)
-        return add(found, self.detector(image, long_side_px=side), config, min(image.shape[:2]))
+        larger = turn % 2 == 0
+        side = second_side(max(image.shape[:2]), config, larger=larger)
+        lit = image if larger else brightened(image)
+        more = self.detector(lit, long_side_px=side)
+        if lit is not image:  # brightened noise looks like a doubtful face often enough
+            more = above(more, config.threshold)
+        return add(found, more, config, min(image.shape[:2]))
+
+
+def brightened(image: Image) -> Image:
+    """A dark picture up to four times as bright; any other as it is. A viewer can turn up the brightness too."""
+    mean = float(image[::SPARSE, ::SPARSE].mean())
+    if mean >= DARK:
+        return image
+    return np.asarray(cv2.convertScaleAbs(image, alpha=min(MAX_GAIN, LIT / max(mean, 1.0))), np.uint8)
+
+
+def above(found: Detections, score: float) -> Detections:
+    """Those of at least this score."""
+    keep = found.score >= score
+    return Detections(found.xyxy[keep], found.score[keep], found.landmarks[keep])
 
 
 def second_side(long_side_px: int, config: DetectConfig, *, larger: bool) -> int:

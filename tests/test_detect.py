@@ -16,6 +16,7 @@ from streamfilter.detect import (
     Detector,
     Lookout,
     add,
+    brightened,
     decode,
     echoes,
     maps_of,
@@ -324,6 +325,31 @@ def test_the_second_look_adds_what_the_first_has_not_and_moves_nothing() -> None
     known, same, new = [10.0, 10, 50, 60], [12.0, 11, 53, 62], [200.0, 10, 220, 30]
     found = Lookout(Seen({None: [known], 1280: [same, new]}))(FRAME)  # type: ignore[arg-type]
     assert found.xyxy.tolist() == [known, new]
+
+
+def test_of_a_dark_frame_the_smaller_look_is_brightened_and_believes_the_sure_only() -> None:
+    class Scored(Seen):
+        def __call__(self, image: np.ndarray, *, long_side_px: int | None = None) -> Detections:
+            if long_side_px == 448:
+                means.append(float(image.mean()))
+            found = super().__call__(image, long_side_px=long_side_px)
+            return Detections(found.xyxy, np.array([0.4, 0.6], np.float32)[: len(found)], found.landmarks)
+
+    for level, wanted, faces in ((16, 64.0, 1), (40, 80.0, 1), (120, 120.0, 2)):
+        means: list[float] = []
+        lookout = Lookout(Scored({448: [[10, 10, 50, 60], [200, 10, 240, 60]]}, again_every=1))  # type: ignore[arg-type]
+        frame = np.full((720, 1280, 3), level, np.uint8)
+        lookout(frame)
+        assert len(lookout(frame)) == faces
+        assert means == [wanted]
+
+
+@given(level=st.integers(0, 255))
+def test_brightening_never_darkens_and_leaves_bright_frames_alone(level: int) -> None:
+    frame = np.full((40, 40, 3), level, np.uint8)
+    lit = brightened(frame)
+    assert (lit >= frame).all()
+    assert (lit is frame) == (level >= 48)
 
 
 @given(long_side=st.integers(1, 8000))
