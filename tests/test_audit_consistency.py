@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -12,12 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamfilter.audit.consistency import Consistency
-from streamfilter.audit.consistency.crops import Square
 from streamfilter.audit.consistency.flickering import MOST_PAIRS
-from streamfilter.audit.consistency.memory import Sample, Thinned, Timeline
 from streamfilter.audit.consistency.people import MOST_IDENTITIES, MOST_PEOPLE, People
+from streamfilter.audit.crops import Square
 from streamfilter.audit.limits import Limits
 from streamfilter.audit.moment import Face, Moment
+from streamfilter.audit.sampling import Sample, Thinned, Timeline
 from streamfilter.audit.section import Figure, Section, Verdict
 from streamfilter.errors import ShapeError
 from streamfilter.metrics.flicker import warped_difference
@@ -94,7 +96,7 @@ def figure(section: Section, name: str) -> Figure:
 def calm(count: int = 4, tracks: int = 2) -> list[Moment]:
     """Neighbouring frames on which nothing moves, without embeddings."""
     still = moment(9, tuple(face(PLACES[track], track) for track in range(tracks)))
-    return [replace(still, index=2000 + i, cut=i == 0) for i in range(count)]
+    return [replace(still, index=2000 + i, time_s=80 + i / 25, cut=i == 0) for i in range(count)]
 
 
 # --- identity --------------------------------------------------------------------------------------------------------
@@ -116,7 +118,7 @@ def test_identities_that_swap_raise_the_error_and_lower_the_cosines() -> None:
     for name in (f"within_track_{NAME}", f"least_in_track_{NAME}"):
         assert figure(bad, name).value < figure(good, name).value - 0.1
     assert bad.verdict is Verdict.FAILED
-    assert "equal error rate" in bad.sentence
+    assert f"% of comparisons confuse two people (at most 5 %, {NAME})" in bad.sentence
     assert figure(bad, f"original_equal_error_rate_{NAME}").value == 0
 
 
@@ -251,6 +253,13 @@ def test_the_interval_holds_the_rate_and_narrows_with_more_tracks() -> None:
         assert rate is not None and 0 < low <= rate <= high
         widths.append(high - low)
     assert widths[1] < widths[0] / 1.5
+
+
+def test_no_error_in_few_tracks_leaves_much_possible() -> None:
+    faces = [Course(np.arange(8.0), np.tile(np.eye(4)[n], (8, 1))) for n in range(4)]
+    found = compare(faces, ~np.eye(4, dtype=bool))
+    low, high = interval(found) or (None, None)
+    assert found.equal_error_rate == low == 0 and high == pytest.approx(0.602, abs=1e-3)
 
 
 @given(count=st.integers(0, 500), most=st.integers(1, 40))
@@ -440,6 +449,38 @@ def test_a_strip_that_shows_an_original_face_says_so() -> None:
         assert all(picture.original for picture in concluded(moments).pictures)
 
 
+def test_a_bare_neighbour_in_the_crop_makes_a_strip_original() -> None:
+    hidden, beside = face(box_of(60, 60, 50), 0), face(box_of(112, 60, 50), 1)
+    covered = moment(0, (hidden, beside))
+    result = covered.result.copy()
+    x0, y0, x1, y1 = beside.xyxy.astype(int)
+    result[y0:y1, x0:x1] = covered.original[y0:y1, x0:x1]
+    strips = {picture.name: picture.original for picture in concluded([replace(covered, result=result)]).pictures}
+    assert strips == {"track_0": True, "track_1": True}
+    assert not any(picture.original for picture in concluded([covered]).pictures)
+
+
+def test_a_person_recognised_once_makes_a_strip_original() -> None:
+    one = np.asarray(person(1), np.float32)
+    covered = moment(0, (face(box_of(60, 60, 50), 0),))
+    known = replace(covered, index=1, time_s=0.5, faces=(replace(covered.faces[0], identity={NAME: (one, one)}),))
+    (strip,) = concluded([covered, known]).pictures
+    assert strip.original
+
+
+def test_an_untouched_copy_is_told_apart_from_an_anonymised_one() -> None:
+    moments = [moment(25 * i, (face(box_of(60, 60, 50), 0),)) for i in range(4)]
+    copies = [replace(item, result=item.original) for item in moments]
+    assert "100 % of the faces looked at are still the original ones" in concluded(copies).sentence
+    assert "original ones" not in concluded(moments).sentence
+
+
+def test_one_second_gives_no_interval_of_flicker() -> None:
+    short, long = (figure(concluded(calm(count)), "flicker") for count in (4, 80))
+    assert short.low is None and "no interval" in short.note
+    assert long.low is not None and "no interval" not in long.note
+
+
 def test_one_bare_crop_makes_a_strip_original() -> None:
     moments = film(tracks=1)
     moments[0] = replace(moments[0], result=moments[0].original)
@@ -473,16 +514,16 @@ def test_thinning_stays_small_and_even(count: int, most: int) -> None:
 
 
 def test_numbers_are_remembered_within_bounds() -> None:
-    sample, line = Sample(), Timeline()
+    sample, line = Sample(), Timeline[float](operator.add, 1.0, most=600)
     for number in range(3 * Sample.SIZE):
         sample.add(float(number), ("a", float(number)))
         line.add(float(number), 1.0)
     assert sample.mean == pytest.approx((3 * Sample.SIZE - 1) / 2)
     assert sample.place == ("a", 3 * Sample.SIZE - 1)
     assert sample.quantile(0.5) == pytest.approx(1.5 * Sample.SIZE, rel=0.05)
-    starts, means = line.means()
-    assert len(starts) <= Timeline.MOST_BINS and set(means) == {1.0}
-    assert line.sums()[:, 1].sum() == 3 * Sample.SIZE
+    starts, sums = line.points()
+    assert len(starts) <= 600 and sum(sums) == 3 * Sample.SIZE
+    assert {after - before for before, after in pairwise(starts)} == {line.width_s}
 
 
 def test_the_tracks_with_the_fewest_faces_are_forgotten() -> None:

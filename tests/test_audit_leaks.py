@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from streamfilter.audit.leaks import Leaks
 from streamfilter.audit.leaks.pictures import CROP_PX, crop_of, place_of
-from streamfilter.audit.leaks.records import Course, Ranking, Runs
+from streamfilter.audit.leaks.records import Ranking, Runs
 from streamfilter.audit.limits import Limits
+from streamfilter.audit.sampling import Timeline
 from streamfilter.audit.section import Section, Verdict
 from streamfilter.metrics.survival import coding_floor, survival
 from streamfilter.structures import Floats, Image
@@ -165,12 +166,29 @@ def test_runs_end_with_the_file():
 
 @given(st.lists(st.tuples(st.floats(0, 10_000), st.floats(0, 1)), min_size=1))
 def test_the_course_keeps_the_largest_and_stays_short(values):
-    course = Course(most=20)
+    course = Timeline[float](max, 0.25, most=20)
     for time_s, share in values:
         course.add(time_s, share)
     times, shares = course.points()
     assert len(times) <= 20
     assert max(shares) == max(share for _, share in values)
+
+
+def test_a_bare_neighbour_in_a_crop_marks_it_as_original():
+    hidden, beside = face(box_of(40, 50, 50)), face(box_of(94, 50, 50), 2)
+    covered = moment(0, (hidden, beside))
+    result = covered.result.copy()
+    result[50:100, 94:144] = covered.original[50:100, 94:144]
+    for shown, marks in ((replace(covered, result=result), {True}), (covered, {False})):
+        pictures = examined([shown]).pictures
+        assert {picture.original for picture in pictures if picture.name.startswith("result")} == marks
+
+
+def test_sentences_count_in_words():
+    one = examined([moment(0, (face(BOX),), result=1)]).sentence
+    assert one.startswith("100 % of the faces can be seen in the result: 1 of 1, on 1 of 1 frame;")
+    assert "the longest run is 1 frame, from 0.00 s on in clip.mp4" in one
+    assert examined([moment(0, (face(BOX),))]).sentence == "None of 1 face on 1 frame can be seen in the result."
 
 
 def test_the_ranking_shows_different_moments():

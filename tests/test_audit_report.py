@@ -23,8 +23,8 @@ from streamfilter.audit.report.page import page
 from streamfilter.audit.report.plots import draw, thinned
 from streamfilter.audit.report.scales import Scale, clock_ticks, ticks
 from streamfilter.audit.report.timeline import columns, steps
-from streamfilter.audit.report.wording import amount, column_texts, limit, percent, plain
 from streamfilter.audit.section import Figure, Picture, Plot, Section, Series, Table, Verdict
+from streamfilter.audit.wording import amount, column_texts, limit, percent, plain
 from streamfilter.cli.audit_report import print_report
 from streamfilter.errors import OutputError
 from tests.audit_report_kit import LONG_NAME, NAUGHTY, drawn_face, example

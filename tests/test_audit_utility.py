@@ -13,10 +13,10 @@ from streamfilter.audit.container_facts import ContainerFacts, Fate, TrackFacts
 from streamfilter.audit.landmarks import Landmarks68, dlib_square
 from streamfilter.audit.limits import Limits
 from streamfilter.audit.moment import Face, Moment
+from streamfilter.audit.sampling import Pace, Reservoir
 from streamfilter.audit.section import Figure, Section, Verdict
 from streamfilter.audit.utility import NearDetector, Utility
 from streamfilter.audit.utility.background import background_psnr
-from streamfilter.audit.utility.reservoir import Reservoir
 from streamfilter.errors import ModelError
 from streamfilter.structures import Doubles, Floats, Image
 from tests import audit_kit
@@ -82,13 +82,14 @@ def shown(
     frames: Sequence[int] = range(0, 250, 5),
     detectors: dict[str, NearDetector] | None = None,
     facts: Sequence[tuple[str, ContainerFacts]] = SAME,
+    drawn: Moment = DRAWN,
 ) -> Section:
     """What an examiner says of one face over ten seconds."""
     finds: dict[str, NearDetector] = {"dlib": Finds(), "mtcnn": Finds()}
     utility = Utility(finds if detectors is None else detectors, Limits(), facts)
     for index in frames:
         face = audit_kit.face(BOX, landmarks=landmarks(index / 25))
-        utility.look(replace(DRAWN, index=index, time_s=index / 25, faces=(face,)))
+        utility.look(replace(drawn, index=index, time_s=index / 25, faces=(face,)))
     return utility.conclude()
 
 
@@ -143,7 +144,7 @@ def test_a_covered_face_fails_and_its_landmarks_say_nothing() -> None:
     assert value(section, "landmarks_measured") == 0
     assert value(section, "nme") is value(section, "mouth_correlation") is None
     assert "dlib's detector" in section.sentence
-    assert "on 0.0 % of the faces only" in section.sentence
+    assert "on 0 % of the faces only" in section.sentence
 
 
 def test_a_missing_detector_is_not_a_pass() -> None:
@@ -270,6 +271,24 @@ def test_the_background_ends_where_faces_begin() -> None:
     assert background_psnr(audit_kit.moment(0, ())) == 100
     assert background_psnr(replace(audit_kit.moment(0, (face,)), faces=())) < 40
     assert background_psnr(replace(DRAWN, faces=(audit_kit.face(audit_kit.box_of(-40, -40, 350)),))) is None
+
+
+def test_one_track_gives_no_interval_and_says_so() -> None:
+    found = figure(shown(detectors={"dlib": Finds(), "mtcnn": Finds()}), "redetected_dlib")
+    assert found.value == 1 and found.low is None and found.high is None
+    assert "One track: no interval." in found.note and found.counted == "face"
+
+
+def test_an_untouched_copy_says_nothing_about_an_anonymiser() -> None:
+    assert "still the original ones" in shown(drawn=replace(DRAWN, result=DRAWN.original)).sentence
+    assert "original ones" not in shown().sentence
+
+
+def test_a_pace_lets_each_track_through_once_in_a_while() -> None:
+    pace = Pace(1.0)
+    assert [t for t in range(16) if pace.due("a", t / 4, 1)] == [0, 4, 8, 12]
+    assert pace.due("a", 3.9, 2) and not pace.due("a", 4.0, 2)
+    assert pace.due("b", 0.0, 2), "another file has other tracks"
 
 
 def test_memory_is_bounded() -> None:

@@ -31,7 +31,7 @@ def called(*arguments: object, models: object = None):
 def test_an_untouched_copy_fails(films: Path) -> None:
     result = called(films / "original.mp4", films / "copy.mp4")
     assert result.exit_code == Exit.FAILED
-    assert f"{FRAMES} of {FRAMES} faces" in " ".join(result.output.split())
+    assert f"can be seen in the result: {FRAMES} of {FRAMES}, on" in " ".join(result.output.split())
 
 
 def test_an_invented_person_passes_where_only_leaks_count(films: Path) -> None:
@@ -108,3 +108,10 @@ def test_originals_are_shown_on_demand_only(films: Path, tmp_path: Path) -> None
     shown = called(*words, "--include-originals")
     assert page.stat().st_size > without
     assert "do not publish" in shown.stderr
+
+
+def test_one_name_for_both_reports_is_refused(films: Path) -> None:
+    both = films / "both.report"
+    result = called(films / "original.mp4", films / "copy.mp4", "--html", both, "--json", both)
+    assert result.exit_code == Exit.USAGE and "two names" in result.output
+    assert not both.exists()

@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-import numpy as np
-
 from streamfilter.audit.moment import Face, Moment
+from streamfilter.audit.sampling import Pace
 from streamfilter.audit.settings import AuditConfig
 from streamfilter.audit.tools import Tools
 from streamfilter.structures import Floats, Image
 
 Embeddings = Mapping[str, Floats]
 
-FORGOTTEN_S = 10.0
 SMALLEST_PX = 24  # below this width no recogniser and no landmark predictor says anything
-EARLY = 0.9  # of an interval: frames do not fall on its multiples exactly
 
 
 class CloserLook:
@@ -28,7 +25,7 @@ class CloserLook:
 
     def __init__(self, tools: Tools, config: AuditConfig) -> None:
         self._tools, self._config = tools, config
-        self._taken: dict[tuple[str, int], float] = {}
+        self._pace = Pace(config.identity_interval_s)
 
     def __call__(
         self, moment: Moment, parrot: Image | None = None
@@ -55,17 +52,8 @@ class CloserLook:
 
     def _look(self, moment: Moment, face: Face) -> Face:
         face = replace(face, landmarks=self._tools.landmarks.pair(moment.original, moment.result, face.points))
-        return replace(face, identity=self._identity(moment, face)) if self._is_due(moment, face.track) else face
-
-    def _is_due(self, moment: Moment, track: int) -> bool:
-        key = moment.source, track
-        due = moment.time_s - self._taken.get(key, -np.inf) >= EARLY * self._config.identity_interval_s
-        if due:
-            self._taken = {
-                k: t for k, t in self._taken.items() if k[0] == moment.source and moment.time_s - t < FORGOTTEN_S
-            }
-            self._taken[key] = moment.time_s
-        return due
+        due = self._pace.due(moment.source, moment.time_s, face.track)
+        return replace(face, identity=self._identity(moment, face)) if due else face
 
     def _identity(self, moment: Moment, face: Face) -> Mapping[str, tuple[Floats, Floats]]:
         points = face.points[None]

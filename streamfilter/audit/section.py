@@ -30,7 +30,8 @@ class Figure:
         value: None where nothing could be measured; `note` then says why.
         unit: `share` (0..1), `cosine`, `dB`, `px`, `degrees`, `s`, `faces`, `frames`, or nothing.
         low, high: 95 % interval (bootstrap), where there is one.
-        n: Over how many faces, frames or pairs.
+        n: How many were measured.
+        counted: One of what `n` counts: `face`, `frame`, `pair`, `file`.
         limit: In words, for example `<= 0.01`; None: reported, not judged.
         kept: Whether the limit is kept; None where there is none, or nothing was measured.
         note: One more sentence, where the number would mislead without it.
@@ -43,6 +44,7 @@ class Figure:
     low: float | None = None
     high: float | None = None
     n: int | None = None
+    counted: str = ""
     limit: str | None = None
     kept: bool | None = None
     note: str = ""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
+from streamfilter.audit.consistency.jittering import Landmarker
 from streamfilter.audit.detect.hog import Hog
 from streamfilter.audit.detect.mtcnn import Mtcnn
 from streamfilter.audit.detect.reference import ReferenceDetector
@@ -14,24 +14,10 @@ from streamfilter.audit.landmarks import Landmarks68
 from streamfilter.audit.recognise import Recogniser, load_recognisers
 from streamfilter.audit.report import CalibrationSummary, UsedModel
 from streamfilter.audit.scout import Detect
+from streamfilter.audit.utility.redetection import NearDetector
 from streamfilter.model_store.store import Store
-from streamfilter.structures import Doubles, Floats, Image
 
 PREDICTOR = "shape_predictor_68_face_landmarks.dat"
-
-
-class Near(Protocol):
-    """A detector that says whether there is a face at a place."""
-
-    def near(self, image: Image, box: Doubles) -> bool:
-        """Whether it finds a face in an RGB picture around the box (4,)."""
-
-
-class Landmarker(Protocol):
-    """Finds dlib's 68 points."""
-
-    def pair(self, original: Image, result: Image, points: Floats) -> tuple[Floats, Floats]:
-        """(68, 2) on the original, and at the same place of the result; `points` (5, 2) are the original's."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -49,7 +35,7 @@ class Tools:
     detect: Detect
     recognisers: tuple[Recogniser, ...]
     landmarks: Landmarker
-    near: Mapping[str, Near]
+    near: Mapping[str, NearDetector]
     used: tuple[UsedModel, ...] = ()
 
     @classmethod

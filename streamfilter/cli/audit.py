@@ -151,9 +151,11 @@ def audit(
     console = stderr_console()
     context.find_root().with_resource(log_lines(console, verbose=verbose))
     config = AuditConfig(interval_s=interval, fail_on=fail_on, seed=seed)
-    for target in (html, json_path):
-        if target is not None:
-            check_target(target, sources=[original, anonymised], overwrite=overwrite)
+    given = [original, anonymised, *recognisers, *filter(None, [parrot])]
+    for target in filter(None, (html, json_path)):
+        check_target(target, sources=given, overwrite=overwrite)
+    if html and json_path and html.resolve() == json_path.resolve():
+        raise click.UsageError(f"{html} cannot be both the page and the JSON report; give them two names")
     if include_originals and not quiet:
         say(console, "warning: the page will show original faces; do not publish it", style="yellow")
     pairs = pairs_of(original, anonymised)

@@ -14,8 +14,8 @@ from rich.text import Text
 
 from streamfilter.audit.report.conclusion import HEADLINES, advice, besides, heading, material
 from streamfilter.audit.report.document import AuditReport, verdict_of
-from streamfilter.audit.report.wording import amount, clock, interval, kept, limit, plain
 from streamfilter.audit.section import Figure, Section, Verdict
+from streamfilter.audit.wording import amount, clock, counted, interval, kept, limit, plain
 
 STYLES = {Verdict.PASSED: "bold green", Verdict.FAILED: "bold red", Verdict.UNKNOWN: "bold yellow"}
 _KEPT_STYLES = {True: "green", False: "red", None: "yellow"}
@@ -80,8 +80,7 @@ def _evidence(figure: Figure) -> str:
     if figure.value is None:
         return plain(figure.note)
     between = f"({interval(figure)})" if interval(figure) else ""
-    count = "" if figure.n is None else f"n {figure.n:,}"
-    return " ".join(filter(None, (between, count)))
+    return plain(" ".join(filter(None, (between, counted(figure)))))
 
 
 def _overall(report: AuditReport) -> Text:

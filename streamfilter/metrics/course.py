@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from streamfilter.metrics.bootstrap import DRAWS, LEVEL
-from streamfilter.metrics.by_group import Grouped, Groups
+from streamfilter.metrics.by_group import Grouped, Groups, interval_of
 from streamfilter.metrics.over_time import FEWEST_FOR_SERIES
 from streamfilter.structures import Doubles
 
@@ -31,17 +30,13 @@ def correlation_by_track(
     a, b, names = a[enough], b[enough], names[enough]
     if not len(a):
         return None
-    groups, numbers = np.unique(names, return_inverse=True)
+    numbers = np.unique(names, return_inverse=True)[1]
     sums: Doubles = np.stack([np.bincount(numbers, values) for values in (a * b, a * a, b * b)], -1)
     value = float(_correlations(sums.sum(0)))
     if np.isnan(value):
         return None
-    if len(groups) < 2:
-        return Grouped(value, None, None, len(a), len(groups))
-    times = np.random.default_rng(seed).multinomial(len(groups), np.full(len(groups), 1 / len(groups)), DRAWS)
-    drawn = _correlations(np.asarray(times @ sums, np.float64))
-    low, high = np.nanquantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Grouped(value, float(low), float(high), len(a), len(groups))
+    low, high = interval_of(sums, _correlations, seed) or (None, None)
+    return Grouped(value, low, high, len(a), len(sums))
 
 
 def _centred(before: Doubles, after: Doubles, courses: Groups) -> tuple[Doubles, Doubles, NDArray[np.bool_]]:

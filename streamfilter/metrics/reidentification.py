@@ -73,6 +73,6 @@ def nearest(gallery: Doubles, probes: Doubles) -> Indices:
 def joined(identities: Doubles, threshold: float) -> Indices:
     """A number (n,) for each of n identities of unit length: those that a chain of matches connects share one."""
     number = np.arange(len(identities))
-    for first, second in np.argwhere(np.triu(identities @ identities.T >= threshold, 1)):
-        number[number == number[second]] = number[first]
+    for alike in identities @ identities.T >= threshold:
+        number[np.isin(number, number[alike])] = number[alike].min(initial=len(number))
     return np.unique(number, return_inverse=True)[1]

@@ -1,8 +1,8 @@
 """Whether the pixels of a face are still there: a comparison that knows neither the tool nor the person.
 
-The middle of the face's box (60 % of each side) is cut into cells. A cell survives if it looks the same: both patterns
-correlate, and they differ by less than a part of their own contrast, or by no more than what re-encoding did to the
-rest of the picture. A face is bare where at least half of its cells survive.
+The middle of the face's box (60 % of each side of what lies in the picture) is cut into cells. A cell survives if it
+looks the same: both patterns correlate, and they differ by less than a part of their own contrast, or by no more than
+what re-encoding did to the rest of the picture. A face is bare where at least half of its cells survive.
 """
 
 from __future__ import annotations
@@ -79,11 +79,12 @@ def _softened(picture: Image, sigma: float) -> Floats:
 
 
 def _middle(xyxy: Floats, shape: tuple[int, ...]) -> tuple[slice, slice]:
-    edge = (1 - MIDDLE) / 2 * np.tile(xyxy[2:] - xyxy[:2], 2) * np.array([1, 1, -1, -1])
-    x0, y0, x1, y1 = xyxy + edge
+    """Rows and columns of the middle of what of the box lies in the picture; at least one of each."""
     height, width = shape[:2]
-    left, top = int(np.clip(x0, 0, width - 1)), int(np.clip(y0, 0, height - 1))
-    return slice(top, max(top + 1, int(min(y1 + 1, height)))), slice(left, max(left + 1, int(min(x1 + 1, width))))
+    x0, y0, x1, y1 = np.clip(xyxy, 0, np.array([width - 1, height - 1, width, height]))
+    across, down = (1 - MIDDLE) / 2 * max(x1 - x0, 0.0), (1 - MIDDLE) / 2 * max(y1 - y0, 0.0)
+    left, top = int(x0 + across), int(y0 + down)
+    return slice(top, max(top + 1, int(np.ceil(y1 - down)))), slice(left, max(left + 1, int(np.ceil(x1 - across))))
 
 
 def _cells(picture: Floats) -> list[Floats]:

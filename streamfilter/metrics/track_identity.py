@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamfilter.metrics.bootstrap import LEVEL
+from streamfilter.metrics.by_group import none_of
 from streamfilter.metrics.verification import Indices, equal_error_rate
 from streamfilter.structures import Doubles
 
@@ -88,7 +89,7 @@ def interval(comparison: Comparison, seed: int = 0) -> tuple[float, float] | Non
     """95 % interval of the equal error rate: tracks are drawn again, with all their pairs.
 
     Pairs of a track with itself, which a draw may hold twice, are left out. None of fewer than three tracks, or where
-    hardly a draw has both kinds of pairs.
+    hardly a draw has both kinds of pairs. Without any error every draw is alike: then up to `none_of` the tracks.
     """
     if comparison.tracks < FEWEST_TRACKS:
         return None
@@ -98,7 +99,7 @@ def interval(comparison: Comparison, seed: int = 0) -> tuple[float, float] | Non
     if len(known) < DRAWS / 2:
         return None
     low, high = np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(low), float(high)
+    return float(low), float(high) if any(known) else none_of(comparison.tracks)
 
 
 def _drawn(c: Comparison, rng: np.random.Generator) -> float | None:

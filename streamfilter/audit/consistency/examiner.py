@@ -15,6 +15,7 @@ from streamfilter.audit.consistency.shared import sharing
 from streamfilter.audit.consistency.strips import Strips
 from streamfilter.audit.limits import Limits
 from streamfilter.audit.moment import Moment
+from streamfilter.audit.original_faces import OriginalFaces
 from streamfilter.audit.section import Figure, Plot, Section, Table, Verdict, judged
 
 NAME, TITLE = "consistency", "Consistency: one invented person per track, calm over time"
@@ -50,6 +51,7 @@ class Consistency:
         self._flickering = Flickering()
         self._jittering = Jittering(landmarker)
         self._strips = Strips(self._thresholds)
+        self._originals = OriginalFaces(self._thresholds)
         self._faces = 0
 
     def look(self, moment: Moment) -> None:
@@ -59,6 +61,7 @@ class Consistency:
         self._flickering.look(moment)
         self._jittering.look(moment)
         self._strips.look(moment)
+        self._originals.look(moment)
 
     def conclude(self) -> Section:
         """What was found."""
@@ -72,7 +75,7 @@ class Consistency:
             name=NAME,
             title=TITLE,
             verdict=verdict,
-            sentence=sentence_of(verdict, figures),
+            sentence=sentence_of(verdict, figures, self._originals.remark()),
             figures=figures,
             tables=tables,
             plots=(*plots, self._flickering.plot()) if self._flickering.added.count else plots,
@@ -81,7 +84,7 @@ class Consistency:
         )
 
     def _identity(self) -> tuple[tuple[Figure, ...], tuple[Table, ...], tuple[Plot, ...]]:
-        figures = [Figure(name="tracks", label="Tracks", value=len(self._people), n=self._faces)]
+        figures = [Figure(name="tracks", label="Tracks", value=len(self._people), n=self._faces, counted="face-frame")]
         tables, plots = [], []
         if not self._names:
             figures.append(nobody_looked(self._limits))

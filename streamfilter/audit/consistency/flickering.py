@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 
-from streamfilter.audit.consistency.memory import Sample, Timeline
+from streamfilter.audit.estimated import sentences
 from streamfilter.audit.limits import Limits
 from streamfilter.audit.moment import Face, Moment
+from streamfilter.audit.sampling import Sample, Timeline
 from streamfilter.audit.section import Figure, Plot, Series
-from streamfilter.metrics.bootstrap import DRAWS, LEVEL
+from streamfilter.metrics.by_group import interval_of, ratio
 from streamfilter.metrics.flicker import warped_difference
+from streamfilter.structures import Doubles
 
 MOST_PAIRS = 3  # of faces per frame: with more, each face has its turn
 MOST_SOURCES = 8  # that have their own line in the plot
 JUMP = 8.0  # grey levels: a pair that adds more than this is seen as a jump
+STRETCH_S = 1.0
+PAIR = "pair"
 LEAST_WIDTH_PX = 16.0  # of a face: in a smaller one the codec's noise is all there is
 
 
@@ -25,9 +29,9 @@ class Flickering:
         self._measured: dict[int, int] = {}
         self.added, self.original, self.result = Sample(), Sample(), Sample()
         self._jumps = 0
-        self.lines: dict[str, Timeline] = {}
+        self.lines: dict[str, Timeline[Doubles]] = {}
         self._film = False
-        self._all = Timeline()
+        self._all, self._watched_s = _sums(), 0.0
 
     def look(self, moment: Moment) -> None:
         """One more moment."""
@@ -36,6 +40,7 @@ class Flickering:
         if last is None or not follows(moment, last):
             self._measured.clear()
             return
+        self._watched_s += moment.time_s - last.time_s
         tracks = {face.track for face in last.faces}
         there = [face for face in moment.faces if face.track in tracks and face.width >= LEAST_WIDTH_PX]
         self._measured = {face.track: self._measured.get(face.track, -1) for face in there}
@@ -51,15 +56,18 @@ class Flickering:
         self._jumps += pair.flicker > JUMP
         self.original.add(pair.original)
         self.result.add(pair.result)
+        one = np.array([pair.flicker, 1.0])
         if moment.source in self.lines or len(self.lines) < MOST_SOURCES:
-            self.lines.setdefault(moment.source, Timeline()).add(moment.time_s, pair.flicker)
-        self._all.add(moment.time_s, pair.flicker)
+            self.lines.setdefault(moment.source, _sums()).add(moment.time_s, one)
+        self._all.add(self._watched_s, one)
 
     def figures(self, limits: Limits) -> tuple[Figure, ...]:
         """The mean with its limit, the largest jumps, and what it is made of."""
         if not self.added.count:
             return (self._missing(limits),)
-        low, high = self._interval()
+        seconds = self._all.points()[1]  # they are drawn again, as neighbouring pairs are alike
+        low, high = interval_of(np.stack(seconds), ratio) or (None, None)
+        alone = "" if low is not None else "One second: no interval."
         source, time_s = self.added.place
         mean = self.added.mean
         return (
@@ -71,9 +79,12 @@ class Flickering:
                 low=low,
                 high=high,
                 n=self.added.count,
+                counted=PAIR,
                 limit=f"<= {limits.flicker:g}",
                 kept=mean is not None and mean <= limits.flicker,
-                note="of 255, in the ellipse of the face's box at one scale; below 0: calmer than the original",
+                note=sentences(
+                    "of 255, in the ellipse of the face's box at one scale; below 0: calmer than the original", alone
+                ),
             ),
             self._grey("flicker_p95", "Flicker, 95th percentile of pairs of frames", self.added.quantile(0.95)),
             self._share_of_jumps(limits),
@@ -89,6 +100,7 @@ class Flickering:
             value=None,
             unit="grey levels",
             n=0,
+            counted=PAIR,
             limit=f"<= {limits.flicker:g}" if self._film else None,
             note="no face was seen on two neighbouring frames" if self._film else "photos do not flicker",
         )
@@ -101,24 +113,21 @@ class Flickering:
             value=share,
             unit="share",
             n=self.added.count,
+            counted=PAIR,
             limit=f"<= {limits.flicker_jumps:g}",
             kept=share <= limits.flicker_jumps,
             note="a cover that comes or goes, or another person from one frame to the next",
         )
 
     def _grey(self, name: str, label: str, value: float | None, note: str = "") -> Figure:
-        return Figure(name=name, label=label, value=value, unit="grey levels", n=self.added.count, note=note)
-
-    def _interval(self, seed: int = 0) -> tuple[float, float]:
-        """95 % interval of the mean: seconds are drawn again, as neighbouring pairs are alike."""
-        sums, rng = self._all.sums(), np.random.default_rng(seed)
-        drawn = [sums[rng.integers(0, len(sums), len(sums))].sum(0) for _ in range(DRAWS)]
-        low, high = np.quantile([total / count for total, count in drawn], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-        return float(low), float(high)
+        return Figure(
+            name=name, label=label, value=value, unit="grey levels", n=self.added.count, counted=PAIR, note=note
+        )
 
     def plot(self) -> Plot:
         """Mean flicker per second."""
-        series = [Series(name=name, x=x, y=y) for name, line in self.lines.items() for x, y in [line.means()]]
+        courses = ((name, *line.points()) for name, line in self.lines.items())
+        series = [Series(name=name, x=times, y=tuple(map(float, map(ratio, sums)))) for name, times, sums in courses]
         return Plot(
             name="flicker",
             title="Flicker over time",
@@ -128,6 +137,11 @@ class Flickering:
             series=tuple(series),
             note=f"the first {MOST_SOURCES} files" if len(series) == MOST_SOURCES else "",
         )
+
+
+def _sums() -> Timeline[Doubles]:
+    """Sum and count of flicker in each second."""
+    return Timeline(np.add, STRETCH_S)
 
 
 def follows(moment: Moment, last: Moment) -> bool:

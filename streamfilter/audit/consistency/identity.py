@@ -5,13 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from streamfilter.audit.consistency.judge import FALSE_ACCEPTS, Judge
+from streamfilter.audit.estimated import sentences
 from streamfilter.audit.limits import Limits
 from streamfilter.audit.section import Figure, Plot, Series, Table
+from streamfilter.audit.wording import far, plural
 from streamfilter.metrics.over_time import FEWEST_FOR_IDENTITY
 from streamfilter.metrics.track_identity import APART_S, Comparison, interval
 from streamfilter.structures import Doubles
 
 WORST = 10
+HOW = f"Two faces of one track at least {APART_S:g} s apart against faces of tracks of different people"
 BINS = np.linspace(-1, 1, 41)
 
 
@@ -28,9 +31,10 @@ def errors(judge: Judge, limits: Limits) -> tuple[Figure, Figure]:
         low=around[0] if around else None,
         high=around[1] if around else None,
         n=len(found.genuine) + len(found.impostors),
+        counted="pair",
         limit=None if rate is None else f"<= {limits.equal_error_rate:g}",
         kept=None if rate is None else rate <= limits.equal_error_rate,
-        note=why or f"two faces of one track at least {APART_S:g} s apart against faces of tracks of different people",
+        note=why or sentences(HOW, "" if around else f"{plural(found.tracks, 'track')}: no interval"),
     )
     return invented, Figure(
         name=f"original_equal_error_rate_{judge.name}",
@@ -38,6 +42,7 @@ def errors(judge: Judge, limits: Limits) -> tuple[Figure, Figure]:
         value=real.equal_error_rate,
         unit="share",
         n=len(real.genuine) + len(real.impostors),
+        counted="pair",
         note=why or "tracks that this recogniser takes for one real person are not held against each other, here too",
     )
 
@@ -65,6 +70,7 @@ def closeness(judge: Judge, limits: Limits, *, judged: bool) -> tuple[Figure, ..
         value=mean,
         unit="cosine",
         n=sum(faces),
+        counted="face",
         limit=f">= {limits.within_track:g}" if limited else None,
         kept=None if mean is None or not limited else mean >= limits.within_track,
         note=(
@@ -94,7 +100,9 @@ def nobody_looked(limits: Limits) -> Figure:
 
 
 def _plain(name: str, label: str, value: float | None, n: int) -> Figure:
-    return Figure(name=name, label=label, value=None if value is None else float(value), unit="cosine", n=n)
+    return Figure(
+        name=name, label=label, value=None if value is None else float(value), unit="cosine", n=n, counted="face"
+    )
 
 
 def loosest(judge: Judge) -> Table:
@@ -117,7 +125,7 @@ def loosest(judge: Judge) -> Table:
 def cosines_plot(judge: Judge) -> Plot:
     """Histograms of the cosines within tracks and between tracks."""
     found, real = judge.comparison(), judge.comparison(original=True)
-    marks = () if judge.threshold is None else ((f"threshold at FAR {FALSE_ACCEPTS:g}", judge.threshold),)
+    marks = () if judge.threshold is None else ((f"threshold at {far(FALSE_ACCEPTS)}", judge.threshold),)
     return Plot(
         name=f"cosines_{judge.name}",
         title=f"Cosines within and between tracks, {judge.name}",

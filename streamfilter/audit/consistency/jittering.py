@@ -9,10 +9,10 @@ from typing import Protocol
 
 import numpy as np
 
-from streamfilter.audit.consistency.crops import Square
 from streamfilter.audit.consistency.flickering import follows
-from streamfilter.audit.consistency.memory import Sample
+from streamfilter.audit.crops import Square
 from streamfilter.audit.moment import Face, Moment
+from streamfilter.audit.sampling import Sample
 from streamfilter.audit.section import Figure
 from streamfilter.metrics.jitter import jitter
 from streamfilter.structures import Floats, Image
@@ -81,7 +81,7 @@ class Jittering:
         note = "second difference per frame of the result's landmarks less the original's own; below 0: calmer"
         n = self.added.count
         return tuple(
-            Figure(name=name, label=label, value=value, unit="face widths", n=n, note=extra)
+            Figure(name=name, label=label, value=value, unit="face widths", n=n, counted="burst", note=extra)
             for name, label, value, extra in (
                 ("jitter", "Landmark jitter, median", self.added.quantile(0.5), note),
                 ("jitter_p95", "Landmark jitter, 95th percentile", self.added.quantile(0.95), ""),

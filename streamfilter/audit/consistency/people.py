@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from streamfilter.audit.consistency.memory import Thinned
 from streamfilter.audit.moment import Face, Moment
+from streamfilter.audit.sampling import Thinned
 from streamfilter.metrics.over_time import unit
 from streamfilter.metrics.track_identity import Course
 from streamfilter.structures import Doubles, Floats

@@ -11,6 +11,7 @@ import numpy as np
 from streamfilter.audit.consistency.judge import FALSE_ACCEPTS, Judge
 from streamfilter.audit.consistency.people import Person
 from streamfilter.audit.section import Figure, Table
+from streamfilter.audit.wording import far, number
 
 WORST = 10
 COLUMNS = ("track", "and track", "cosine of results", "cosine of originals", "at the same time")
@@ -39,22 +40,22 @@ def _shared(judge: Judge) -> tuple[list[SharedPair], int]:
 def _figure(judge: Judge, pairs: list[SharedPair], compared: int) -> Figure:
     known = judge.threshold is not None and compared > 0
     together = sum(a.beside(b) for a, b, *_ in pairs)
-    note = (
-        f"{together} of them at one moment of one file; by chance {compared * FALSE_ACCEPTS:.1f} would be taken for one"
-    )
+    chance = number(compared * FALSE_ACCEPTS)
+    note = f"{together} of them at one moment of one file; by chance {chance} would be taken for one"
     missing = "recogniser not calibrated" if judge.threshold is None else "no two tracks of different people"
     return Figure(
         name=f"shared_{judge.name}",
         label=f"Pairs of tracks that share an invented person, {judge.name}",
         value=len(pairs) if known else None,
         n=compared,
+        counted="pair",
         note=note if known else missing,
     )
 
 
 def _table(judge: Judge, pairs: list[SharedPair]) -> Table:
     rows = [(a.name, b.name, now, before, "yes" if a.beside(b) else "no") for a, b, now, before in pairs[:WORST]]
-    limit = "" if judge.threshold is None else f"; threshold {judge.threshold:.3f}, false accept rate {FALSE_ACCEPTS:g}"
+    limit = "" if judge.threshold is None else f"; threshold {number(judge.threshold)} at {far(FALSE_ACCEPTS)}"
     return Table(
         name=f"shared_{judge.name}",
         title=f"Tracks that share an invented person, {judge.name}",

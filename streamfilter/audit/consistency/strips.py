@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from streamfilter.audit.consistency.crops import Square
-from streamfilter.audit.consistency.memory import Thinned
+from streamfilter.audit.crops import Square
 from streamfilter.audit.moment import Face, Moment
+from streamfilter.audit.original_faces import PARTLY, recognised
+from streamfilter.audit.sampling import Thinned
 from streamfilter.audit.section import Picture
 from streamfilter.metrics.survival import coding_floor, survival
 from streamfilter.metrics.track_identity import spread_out
@@ -24,7 +25,7 @@ SURROUNDINGS = 1.4  # crop to box
 
 @dataclass(frozen=True, eq=False)
 class Crop:
-    """A face of the result; `bare`: an original face can be recognised in it."""
+    """A face of the result; `bare`: in what is cut out an original face survives, this one's or a neighbour's."""
 
     time_s: float
     image: Image
@@ -38,6 +39,7 @@ class Strips:
         self._thresholds = thresholds
         self._tracks: dict[int, tuple[str, Thinned[Crop]]] = {}
         self._seen: dict[int, int] = {}
+        self._recognised: set[int] = set()
 
     def look(self, moment: Moment) -> None:
         """The faces of a sampled moment."""
@@ -47,12 +49,15 @@ class Strips:
             kept = self._kept(face.track, moment.source)
             self._seen[face.track] += 1
             kept.add(self._crop(face, moment) if kept.wanted else None)
+            if recognised(face, self._thresholds):
+                self._recognised.add(face.track)
 
     def _kept(self, track: int, source: str) -> Thinned[Crop]:
         if track not in self._tracks:
             if len(self._tracks) >= MOST_TRACKS:
                 shortest = min(self._seen, key=lambda number: self._seen[number])
                 del self._tracks[shortest], self._seen[shortest]
+                self._recognised.discard(shortest)
             self._tracks[track], self._seen[track] = (source, Thinned(2 * PER_STRIP)), 0
         return self._tracks[track][1]
 
@@ -60,28 +65,24 @@ class Strips:
         area = Square.around(face.xyxy, SURROUNDINGS)
         if area is None:
             return None
-        return Crop(moment.time_s, area.cut(moment.result, SIDE_PX), self._bare(face, moment))
-
-    def _bare(self, face: Face, moment: Moment) -> bool:
-        known = ((name, pair) for name, pair in face.identity.items() if name in self._thresholds)
-        recognised = any(float(pair[0] @ pair[1]) >= self._thresholds[name] for name, pair in known)
-        if recognised:
-            return True
         floor = coding_floor(moment.original, moment.result, [other.xyxy for other in moment.faces])
-        return survival(moment.original, moment.result, face.xyxy, floor).bare
+        there = [other.xyxy for other in moment.faces if area.touches(other.xyxy)]
+        shares = (survival(moment.original, moment.result, box, floor).share for box in there)
+        return Crop(moment.time_s, area.cut(moment.result, SIDE_PX), any(share >= PARTLY for share in shares))
 
     def pictures(self) -> tuple[Picture, ...]:
         """One strip for each of the longest tracks."""
         longest = sorted(self._tracks, key=lambda track: (-self._seen[track], track))[:MOST_STRIPS]
-        return tuple(_strip(track, *self._tracks[track]) for track in longest if self._tracks[track][1].items)
+        shown = (track for track in longest if self._tracks[track][1].items)
+        return tuple(_strip(track, *self._tracks[track], known=track in self._recognised) for track in shown)
 
 
-def _strip(track: int, source: str, kept: Thinned[Crop]) -> Picture:
+def _strip(track: int, source: str, kept: Thinned[Crop], *, known: bool) -> Picture:
     chosen = [kept.items[i] for i in spread_out(len(kept.items), PER_STRIP)]
     first, last = chosen[0].time_s, chosen[-1].time_s
     return Picture(
         name=f"track_{track}",
         caption=f"Track {track} of {source}, result, {first:.1f} to {last:.1f} s",
         image=np.concatenate([crop.image for crop in chosen], 1),
-        original=any(crop.bare for crop in chosen),
+        original=known or any(crop.bare for crop in chosen),
     )

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
-from streamfilter.audit.leaks.records import Counts, Course, Runs, Worst
+from streamfilter.audit.leaks.records import Counts, Runs, Worst
 from streamfilter.audit.limits import Limits
+from streamfilter.audit.sampling import Timeline
 from streamfilter.audit.section import Figure, Picture, Plot, Section, Series, Table, judged
+from streamfilter.audit.wording import per_cent, plural
 
 TITLE = "Leaks: can an original face be seen?"
 HOW = (
@@ -15,10 +18,9 @@ HOW = (
     "elsewhere. Every frame is compared; faces are those that independent detectors found in the original."
 )
 FILES_SHOWN = 50
-SOME = 0.25
 
 
-def section(counts: Counts, runs: Runs, course: Course, worst: Sequence[Worst], limits: Limits) -> Section:
+def section(counts: Counts, runs: Runs, course: Timeline[float], worst: Sequence[Worst], limits: Limits) -> Section:
     """The chapter on leaks."""
     figures = tuple(_figures(counts, runs, limits))
     times, shares = course.points()
@@ -48,57 +50,45 @@ def section(counts: Counts, runs: Runs, course: Course, worst: Sequence[Worst], 
 
 def _figures(counts: Counts, runs: Runs, limits: Limits) -> Iterator[Figure]:
     some = counts.faces > 0
-    yield Figure(
-        name="bare_faces",
-        label="Bare face-frames",
-        value=counts.bare if some else None,
-        unit="faces",
-        n=counts.faces,
-        limit=f"<= {limits.bare_faces}",
-        kept=counts.bare <= limits.bare_faces if some else None,
-        note="" if some else "No face was found in the original: nothing could be compared.",
+    nothing = "" if some else "No face was found in the original: nothing could be compared."
+    bare = _of_faces("bare_faces", "Bare face-frames", counts.bare, counts, nothing)
+    kept = counts.bare <= limits.bare_faces if some else None
+    yield replace(bare, limit=f"<= {limits.bare_faces}", kept=kept)
+    share = counts.bare / max(counts.faces, 1)
+    yield _of_faces("bare_share", "Share of all face-frames", share, counts, unit="share")
+    yield replace(
+        _of_faces("bare_frames", "Frames with a bare face", counts.bare_frames, counts, unit=""),
+        n=counts.frames,
+        counted="frame",
     )
-    yield Figure(
-        name="bare_share",
-        label="Share of all face-frames",
-        value=counts.bare / counts.faces if some else None,
-        unit="share",
-        n=counts.faces,
-    )
-    yield Figure(name="bare_frames", label="Frames with a bare face", value=counts.bare_frames, n=counts.frames)
-    yield Figure(name="longest_run_frames", label="Longest run", value=runs.longest_frames, unit="frames")
-    yield Figure(name="longest_run_s", label="Longest run, time", value=runs.longest_s, unit="s", note=_where(runs))
-    yield Figure(
-        name="partly_bare",
-        label="Partly bare face-frames",
-        value=counts.partly if some else None,
-        unit="faces",
-        n=counts.faces,
-        note="A quarter to a half of the face survives: look at these moments.",
-    )
-    yield Figure(
-        name="unconfirmed",
-        label="Doubtful places",
-        value=counts.unconfirmed if some else None,
-        unit="faces",
-        n=counts.faces,
-        note="Untouched where a face was expected between two looks, but the detectors find none there.",
-    )
+    longest, longest_s = (runs.longest_frames, runs.longest_s) if some else (None, None)
+    yield Figure(name="longest_run_frames", label="Longest run", value=longest, unit="frames")
+    yield Figure(name="longest_run_s", label="Longest run, time", value=longest_s, unit="s", note=_where(runs))
+    partly = "A quarter to a half of the face survives: look at these moments."
+    yield _of_faces("partly_bare", "Partly bare face-frames", counts.partly, counts, partly)
+    doubtful = "Untouched where a face was expected between two looks, but the detectors find none there."
+    yield _of_faces("unconfirmed", "Doubtful places", counts.unconfirmed, counts, doubtful)
+
+
+def _of_faces(name: str, label: str, value: float, counts: Counts, note: str = "", *, unit: str = "faces") -> Figure:
+    """A figure over all face-frames; None where there are none."""
+    known = value if counts.faces else None
+    return Figure(name=name, label=label, value=known, unit=unit, n=counts.faces, counted="face-frame", note=note)
 
 
 def _where(runs: Runs) -> str:
-    return f"in {runs.longest_at[0]}, from {runs.longest_at[1]:.2f} s on" if runs.longest_at else ""
+    return f"from {runs.longest_at[1]:.2f} s on in {runs.longest_at[0]}" if runs.longest_at else ""
 
 
 def _sentence(counts: Counts, runs: Runs) -> str:
     if not counts.faces:
         return "No face was found in the original, so nothing can be said. That is not the same as safe."
     if not counts.bare:
-        return f"None of {counts.faces} faces in {counts.frames} frames can be seen in the result."
-    share = counts.bare / counts.faces
+        return f"None of {plural(counts.faces, 'face')} on {plural(counts.frames, 'frame')} can be seen in the result."
+    run = f"the longest run is {plural(runs.longest_frames, 'frame')}, {_where(runs)}"
     return (
-        f"{counts.bare} of {counts.faces} faces ({share:.1%}) can be seen in the result, on {counts.bare_frames} of "
-        f"{counts.frames} frames; the longest run is {runs.longest_frames} frames ({_where(runs)})."
+        f"{per_cent(counts.bare / counts.faces)} of the faces can be seen in the result: {counts.bare:,} of "
+        f"{counts.faces:,}, on {counts.bare_frames:,} of {plural(counts.frames, 'frame')}; {run}."
     )
 
 
@@ -135,11 +125,10 @@ def _spans(frames: Sequence[tuple[str, int]]) -> Iterator[tuple[str, tuple[int, 
 
 def _pictures(worst: Sequence[Worst]) -> Iterator[Picture]:
     for number, moment in enumerate(worst, 1):
-        shown = moment.share >= SOME
-        caption = f"{moment.source}, {moment.time_s:.2f} s, frame {moment.index}: {moment.share:.0%} survives"
-        yield Picture(name=f"result_{number}", caption=caption, image=moment.crop, original=shown)
+        caption = f"{moment.source}, {moment.time_s:.2f} s, frame {moment.index}: {per_cent(moment.share)} survives"
+        yield Picture(name=f"result_{number}", caption=caption, image=moment.crop, original=moment.shows)
         yield Picture(
             name=f"original_{number}", caption=f"the original of {caption}", image=moment.original, original=True
         )
-        if shown:
+        if moment.shows:
             yield Picture(name=f"place_{number}", caption=f"where: {caption}", image=moment.place)

@@ -2,33 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from streamfilter.audit.leaks import conclusion
-from streamfilter.audit.leaks.pictures import crop_of, place_of
-from streamfilter.audit.leaks.records import Counts, Course, Ranking, Runs, Worst
+from streamfilter.audit.leaks.pictures import area_of, crop_of, place_of
+from streamfilter.audit.leaks.records import Counts, Ranking, Runs, Worst
 from streamfilter.audit.limits import Limits
 from streamfilter.audit.moment import Face, Moment
+from streamfilter.audit.original_faces import PARTLY
+from streamfilter.audit.sampling import Timeline
+from streamfilter.audit.scout import Detect
 from streamfilter.audit.section import Section
 from streamfilter.metrics.boxes import iou
 from streamfilter.metrics.survival import Survival, coding_floor, survival
-from streamfilter.structures import Floats, Image
+from streamfilter.structures import Floats
 
 SHEET = 12
-PARTLY = 0.25
 SAME_PLACE = 0.3
 REMEMBERED_S = 0.5
+STRETCH_S = 0.25
 
 
-class Sighted(Protocol):
-    """What a detector gives."""
+@dataclass(frozen=True, eq=False)
+class _Compared:
+    """What survives, in which box, and whether that is where the face is."""
 
-    @property
-    def xyxy(self) -> Floats:
-        """(4,)."""
+    found: Survival
+    box: Floats
+    sure: bool
 
 
 class Leaks:
@@ -41,11 +45,11 @@ class Leaks:
         detect: Finds faces in an RGB picture (H, W, 3).
     """
 
-    def __init__(self, detect: Callable[[Image], Sequence[Sighted]], limits: Limits) -> None:
+    def __init__(self, detect: Detect, limits: Limits) -> None:
         self._detect = detect
         self._limits = limits
         self._counts, self._runs = Counts(), Runs()
-        self._course, self._ranking = Course(), Ranking(SHEET)
+        self._course, self._ranking = Timeline[float](max, STRETCH_S), Ranking(SHEET)
         self._bare_at: dict[int, float] = {}
         self._start_s = 0.0
         self._before: tuple[str, float] = ("", 0.0)
@@ -58,7 +62,12 @@ class Leaks:
         if not moment.faces:
             return
         floor = coding_floor(moment.original, moment.result, [face.xyxy for face in moment.faces])
-        bare = [self._face(moment, face, floor, time_s) for face in moment.faces]
+        compared = [self._compare(moment, face, floor) for face in moment.faces]
+        bare = [self._count(moment, face, found) for face, found in zip(moment.faces, compared, strict=True)]
+        for face, one in zip(moment.faces, compared, strict=True):
+            if one.sure:
+                self._course.add(time_s, one.found.share)
+                self._rank(moment, face.track, one, compared)
         if any(bare):
             self._counts.list_frame(moment.source, moment.index)
             self._runs.add(moment.source, moment.index, moment.time_s, frame_s)
@@ -78,50 +87,47 @@ class Leaks:
         self._before = moment.source, moment.time_s
         return self._offset_s + moment.time_s - self._start_s, max(moment.time_s - last, 0.0)
 
-    def _face(self, moment: Moment, face: Face, floor: float, time_s: float) -> bool:
-        found, box, sure = self._compare(moment, face, floor)
-        counts = self._counts
+    def _count(self, moment: Moment, face: Face, one: _Compared) -> bool:
+        """Count a face; whether it is bare."""
+        counts, found = self._counts, one.found
         counts.faces += 1
         counts.faces_by_source[moment.source] += 1
-        counts.unconfirmed += found.bare and not sure
+        counts.unconfirmed += found.bare and not one.sure
         counts.partly += found.share >= PARTLY and not found.bare
-        bare = found.bare and sure
+        bare = found.bare and one.sure
         if bare:
             counts.bare += 1
             counts.by_source[moment.source] += 1
             self._bare_at[face.track] = moment.time_s
-        if sure:
-            self._course.add(time_s, found.share)
-            self._rank(moment, face.track, box, found)
         return bare
 
-    def _compare(self, moment: Moment, face: Face, floor: float) -> tuple[Survival, Floats, bool]:
-        """What survives, in which box, and whether that is where the face is."""
+    def _compare(self, moment: Moment, face: Face, floor: float) -> _Compared:
         found = survival(moment.original, moment.result, face.xyxy, floor)
         lately = moment.time_s - self._bare_at.get(face.track, -np.inf) <= REMEMBERED_S
         if not found.bare or face.seen or lately:
-            return found, face.xyxy, True
+            return _Compared(found, face.xyxy, sure=True)
         boxes = np.array([sighted.xyxy for sighted in self._detect(moment.original)], np.float64).reshape(-1, 4)
         overlap = iou(face.xyxy[None].astype(np.float64), boxes)[0]
         if not overlap.size or overlap.max() < SAME_PLACE:
-            return found, face.xyxy, False
+            return _Compared(found, face.xyxy, sure=False)
         box = boxes[int(overlap.argmax())].astype(np.float32)
-        return survival(moment.original, moment.result, box, floor), box, True
+        return _Compared(survival(moment.original, moment.result, box, floor), box, sure=True)
 
-    def _rank(self, moment: Moment, track: int, box: Floats, found: Survival) -> None:
-        if not self._ranking.wants(found.share):
+    def _rank(self, moment: Moment, track: int, one: _Compared, all_faces: Sequence[_Compared]) -> None:
+        if not self._ranking.wants(one.found.share):
             return
+        area = area_of(one.box)
         self._ranking.add(
             track,
             Worst(
-                share=found.share,
+                share=one.found.share,
                 order=self._ranking.next_order(),
                 source=moment.source,
                 index=moment.index,
                 time_s=moment.time_s,
-                bare=found.bare,
-                crop=crop_of(moment.result, box),
-                original=crop_of(moment.original, box),
-                place=place_of(moment.result, box, [face.xyxy for face in moment.faces]),
+                shows=any(other.found.share >= PARTLY and area.touches(other.box) for other in all_faces),
+                crop=crop_of(moment.result, one.box),
+                original=crop_of(moment.original, one.box),
+                place=place_of(moment.result, one.box, [face.xyxy for face in moment.faces]),
             ),
         )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from streamfilter.audit.crops import Square
 from streamfilter.structures import Floats, Image
 
 CROP_PX = 160
@@ -17,16 +18,14 @@ BLOCKS = 4  # across a hidden face
 RED, WIDE = (214, 48, 49), 2
 
 
+def area_of(xyxy: Floats) -> Square:
+    """What is cut out: the face with some room around it."""
+    return Square.around(xyxy, 1 + 2 * AROUND) or Square(int(xyxy[0]), int(xyxy[1]), 2)
+
+
 def crop_of(picture: Image, xyxy: Floats) -> Image:
     """The face with some room around it, (CROP_PX, CROP_PX, 3); edges are repeated where it leaves the frame."""
-    middle = (xyxy[:2] + xyxy[2:]) / 2
-    half = float((xyxy[2:] - xyxy[:2]).max()) * (0.5 + AROUND)
-    scale = CROP_PX / max(2 * half, 1)
-    matrix = np.array([[scale, 0, CROP_PX / 2 - scale * middle[0]], [0, scale, CROP_PX / 2 - scale * middle[1]]])
-    return np.asarray(
-        cv2.warpAffine(picture, matrix, (CROP_PX, CROP_PX), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE),
-        np.uint8,
-    )
+    return area_of(xyxy).cut(picture, CROP_PX)
 
 
 def place_of(picture: Image, xyxy: Floats, faces: Sequence[Floats]) -> Image:

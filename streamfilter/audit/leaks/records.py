@@ -1,4 +1,4 @@
-"""What is remembered of leaks: counts, runs of frames, the course of time, the worst moments; bounded, however long."""
+"""What is remembered of leaks: counts, runs of frames, the worst moments; bounded, however long."""
 
 from __future__ import annotations
 
@@ -13,14 +13,17 @@ MOST_FRAMES = 10_000  # listed by number; counting goes on beyond
 
 @dataclass(frozen=True, order=True)
 class Worst:
-    """A moment to look at, the more of the face survives the worse; `order` breaks ties."""
+    """A moment to look at, the more of the face survives the worse; `order` breaks ties.
+
+    `shows`: at least a part of an original face can be seen in the crop, this one or a neighbour.
+    """
 
     share: float
     order: int
     source: str = field(compare=False)
     index: int = field(compare=False)
     time_s: float = field(compare=False)
-    bare: bool = field(compare=False)
+    shows: bool = field(compare=False)
     crop: Image = field(compare=False, repr=False)
     original: Image = field(compare=False, repr=False)
     place: Image = field(compare=False, repr=False)
@@ -79,30 +82,6 @@ class Ranking:
     def ranked(self) -> list[Worst]:
         """The worst first."""
         return heapq.nlargest(self._size, self._kept.values())
-
-
-class Course:
-    """The largest share in each stretch of time; stretches double in length when there are too many."""
-
-    def __init__(self, most: int = 600) -> None:
-        self._most = most
-        self._stretch_s = 0.25
-        self._largest: dict[int, float] = {}
-
-    def add(self, time_s: float, share: float) -> None:
-        """One more face."""
-        key = int(time_s / self._stretch_s)
-        self._largest[key] = max(share, self._largest.get(key, 0.0))
-        if len(self._largest) > self._most:
-            coarse: dict[int, float] = {}
-            for k, value in self._largest.items():
-                coarse[k // 2] = max(value, coarse.get(k // 2, 0.0))
-            self._largest, self._stretch_s = coarse, 2 * self._stretch_s
-
-    def points(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """Times in seconds, and shares."""
-        keys = sorted(self._largest)
-        return tuple(k * self._stretch_s for k in keys), tuple(self._largest[k] for k in keys)
 
 
 @dataclass(kw_only=True)

@@ -78,7 +78,7 @@ class Reidentification:
             name="reid",
             title="Re-identification",
             verdict=verdict,
-            sentence=sentence(verdict, decisive, self._limits),
+            sentence=sentence(verdict, decisive),
             figures=every,
             tables=tables(findings, self._recognisers, course, self._seed),
             plots=_plots(findings, course),

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
+from streamfilter.audit.estimated import estimated, sentences
 from streamfilter.audit.limits import Limits
 from streamfilter.audit.reidentify.findings import (
     BEST_FRAME,
@@ -20,6 +21,7 @@ from streamfilter.audit.reidentify.findings import (
     Findings,
 )
 from streamfilter.audit.section import Figure
+from streamfilter.audit.wording import far, per_cent, plural
 from streamfilter.metrics.by_group import Grouped
 
 WEAKEST_ATTACKER = 0.5
@@ -37,17 +39,18 @@ def decisive(found: Findings, limits: Limits, seed: int) -> Figure:
     rate = found.rate(GALLERY, seed=seed)
     strength = found.rate(GALLERY, ORIGINALS, seed=seed)
     limit = f"<= {limits.true_accepts:g}"
-    basic = _figure(found, f"gallery_tar_{key(DECISIVE)}", f"Recognised by {found.recogniser}, FAR 1e-3", rate)
+    basic = _figure(found, f"gallery_tar_{key(DECISIVE)}", f"Recognised by {found.recogniser}, {far(DECISIVE)}", rate)
     if rate is None or strength is None or rate.n < limits.fewest_pairs:
         pairs = rate.n if rate else 0
-        note = f"{pairs} pairs of one person at two moments; {limits.fewest_pairs} are needed to judge"
+        note = f"{plural(pairs, 'pair')} of one person at two moments; {limits.fewest_pairs} are needed to judge"
         return replace(basic, value=None, low=None, high=None, n=pairs, limit=limit, note=note)
-    kept: bool | None = rate.value <= limits.true_accepts
-    note = f"the untouched originals: {strength.value:.1%}; {rate.groups} {'person' if rate.groups == 1 else 'people'}"
-    if kept and strength.value < WEAKEST_ATTACKER:
-        kept = None
-        note += f"; fewer than {WEAKEST_ATTACKER:.0%}: this recogniser is too weak on these pictures to prove anything"
-    return replace(basic, limit=limit, kept=kept, note=note)
+    weak = strength.value < WEAKEST_ATTACKER and rate.value <= limits.true_accepts
+    note = f"the untouched originals: {per_cent(strength.value)}; {plural(rate.groups, 'person')}"
+    if weak:
+        least = per_cent(WEAKEST_ATTACKER)
+        note += f"; fewer than {least}: this recogniser is too weak on these pictures to prove anything"
+    kept = None if weak else rate.value <= limits.true_accepts
+    return replace(basic, limit=limit, kept=kept, note=sentences(note, basic.note))
 
 
 def key(false_accepts: float) -> str:
@@ -61,13 +64,14 @@ def slug(recogniser: str) -> str:
 
 
 def _gallery(found: Findings, seed: int) -> Iterator[Figure]:
-    for far in FALSE_ACCEPTS:
-        if far != DECISIVE:
-            rate = found.rate(GALLERY, false_accepts=far, seed=seed)
-            yield _figure(found, f"gallery_tar_{key(far)}", f"Recognised by {found.recogniser}, FAR {far:.0e}", rate)
+    for accepts in FALSE_ACCEPTS:
+        if accepts != DECISIVE:
+            rate = found.rate(GALLERY, false_accepts=accepts, seed=seed)
+            label = f"Recognised by {found.recogniser}, {far(accepts)}"
+            yield _figure(found, f"gallery_tar_{key(accepts)}", label, rate)
     rate = found.rate(GALLERY, ORIGINALS, seed=seed)
     name = f"originals_tar_{key(DECISIVE)}"
-    yield _figure(found, name, f"Untouched originals, recognised by {found.recogniser}, FAR 1e-3", rate)
+    yield _figure(found, name, f"Untouched originals, recognised by {found.recogniser}, {far(DECISIVE)}", rate)
 
 
 def _own_frame(found: Findings, seed: int) -> Iterator[Figure]:
@@ -75,42 +79,45 @@ def _own_frame(found: Findings, seed: int) -> Iterator[Figure]:
     distance = scores.distance(seed) if scores else None
     who = found.recogniser
     yield _figure(
-        found, "same_frame_distance", f"Distance to the own original, {who} (1 - cosine)", distance, unit="cosine"
+        found,
+        "same_frame_distance",
+        f"Distance to the own original, {who} (1 - cosine)",
+        distance,
+        unit="cosine",
+        counted="face",
     )
     rate = found.rate(SAME_FRAME, seed=seed)
-    yield _figure(found, f"same_frame_tar_{key(DECISIVE)}", f"Matched with the own original by {who}, FAR 1e-3", rate)
+    label = f"Matched with the own original by {who}, {far(DECISIVE)}"
+    yield _figure(found, f"same_frame_tar_{key(DECISIVE)}", label, rate, counted="face")
 
 
 def _tracks(found: Findings, seed: int) -> Iterator[Figure]:
     who = found.recogniser
     for name, attack in (("track_best", BEST_FRAME), ("track_mean", MEAN_FACE)):
         rate = found.rate(attack, seed=seed)
-        yield _figure(found, f"{name}_tar_{key(DECISIVE)}", f"Tracks recognised by {who}: {attack}, FAR 1e-3", rate)
+        label = f"Tracks recognised by {who}: {attack}, {far(DECISIVE)}"
+        yield _figure(found, f"{name}_tar_{key(DECISIVE)}", label, rate, counted="track")
 
 
 def _ranks(found: Findings) -> Iterator[Figure]:
     for name, rank in zip(("rank_one_mean", "rank_one_best"), found.ranks, strict=False):
-        note = f"chance: {rank.chance:.2%}, one of {rank.people} people; the gallery holds the very frames too"
+        note = f"chance: {per_cent(rank.chance)}, one of {rank.people} people; the gallery holds the very frames too"
         label = f"Nearest of all people by {found.recogniser}: {rank.gallery}"
-        yield _figure(found, name, label, rank.rate, note=note)
+        yield _figure(found, name, label, rank.rate, counted="face", note=note)
     if not found.ranks:
         note = "fewer than two people: there is nobody to be confused with"
-        yield _figure(found, "rank_one_mean", f"Nearest of all people by {found.recogniser}", None, note=note)
+        label = f"Nearest of all people by {found.recogniser}"
+        yield _figure(found, "rank_one_mean", label, None, counted="face", missing=note)
 
 
 def _second(found: Findings, seed: int) -> Iterator[Figure]:
     rate = found.rate(SECOND, seed=seed)
     if rate:
-        label = f"Recognised by {found.recogniser} in a gallery that the same tool anonymised, FAR 1e-3"
+        label = f"Recognised by {found.recogniser} in a gallery that the same tool anonymised, {far(DECISIVE)}"
         yield _figure(found, f"parrot_tar_{key(DECISIVE)}", label, rate)
 
 
-def _figure(
-    found: Findings, name: str, label: str, rate: Grouped | None, *, unit: str = "share", note: str = ""
-) -> Figure:
-    full = f"{name}_{slug(found.recogniser)}"
-    if rate is None:
-        return Figure(name=full, label=label, value=None, unit=unit, note=note or "nothing to compare")
-    return Figure(
-        name=full, label=label, value=rate.value, unit=unit, low=rate.low, high=rate.high, n=rate.n, note=note
-    )
+def _figure(found: Findings, name: str, label: str, rate: Grouped | None, **words: str) -> Figure:
+    """Pairs of people, where `words` (those of `estimated`) do not say otherwise."""
+    usual = {"counted": "pair", "group": "person"}
+    return estimated(f"{name}_{slug(found.recogniser)}", label, rate, **(usual | words))

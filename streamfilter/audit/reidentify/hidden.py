@@ -17,6 +17,7 @@ from streamfilter.align import LEFT_EYE, RIGHT_EYE, crop, ffhq_matrix, transform
 from streamfilter.audit.moment import Face, Moment
 from streamfilter.audit.recognise import Recogniser
 from streamfilter.audit.reidentify.kept import Seen
+from streamfilter.audit.sampling import Lottery, Pace
 from streamfilter.metrics.baselines import blurred, pixelised
 from streamfilter.structures import Floats, Image
 
@@ -43,32 +44,20 @@ class Hidden:
 
 
 class Sample:
-    """At most `most` faces of all, each as likely as any other (Vitter's algorithm R); of a track one in 2 s."""
+    """At most `most` faces of all, each as likely as any other ; of a track one in 2 s."""
 
     def __init__(self, recognisers: Sequence[Recogniser], *, most: int = MOST, seed: int = 0) -> None:
-        self._recognisers, self._most = tuple(recognisers), most
-        self._rng = np.random.default_rng(seed)
-        self._offered = 0
-        self._last: tuple[str, dict[int, float]] = ("", {})
+        self._recognisers = tuple(recognisers)
+        self._lottery, self._pace = Lottery(most, seed), Pace(EVERY_S)
         self.faces: list[Hidden] = []
 
     def offer(self, moment: Moment, face: Face, seen: Seen) -> None:
         """A face with an identity, and what is kept of it."""
-        if not self._is_due(moment, face.track):
+        if not self._pace.due(moment.source, moment.time_s, face.track):
             return
-        self._offered += 1
-        place = len(self.faces) if len(self.faces) < self._most else int(self._rng.integers(self._offered))
-        if place < self._most:
+        place = self._lottery.place()
+        if place is not None:
             self.faces[place : place + 1] = [Hidden(seen=seen, embeddings=self._embedded(moment.original, face))]
-
-    def _is_due(self, moment: Moment, track: int) -> bool:
-        if self._last[0] != moment.source:
-            self._last = (moment.source, {})
-        times = self._last[1]
-        if moment.time_s - times.get(track, -np.inf) < EVERY_S:
-            return False
-        times[track] = moment.time_s
-        return True
 
     def _embedded(self, image: Image, face: Face) -> dict[str, dict[str, Floats]]:
         picture, landmarks, points = cut_out(image, face)

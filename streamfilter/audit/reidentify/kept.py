@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from streamfilter.audit.sampling import Thinned
 from streamfilter.metrics.reidentification import Indices
 from streamfilter.structures import Doubles, Floats
 
@@ -36,26 +37,6 @@ class Seen:
     second: Mapping[str, Floats] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class _Person:
-    """Every `stride`-th of a person's faces."""
-
-    faces: list[Seen] = field(default_factory=list)
-    stride: int = 1
-    offered: int = 0
-
-    def add(self, seen: Seen, most: int) -> None:
-        if self.offered % self.stride == 0:
-            self.faces.append(seen)
-        self.offered += 1
-        self.thin(most)
-
-    def thin(self, most: int) -> None:
-        while len(self.faces) > most:
-            self.faces = self.faces[::2]
-            self.stride *= 2
-
-
 class Keeper:
     """Keeps at most `per_person` faces of each person, evenly spread, and at most `faces` of all.
 
@@ -64,7 +45,7 @@ class Keeper:
     """
 
     def __init__(self, per_person: int = PER_PERSON, faces: int = FACES) -> None:
-        self._people: dict[str, _Person] = {}
+        self._people: dict[str, Thinned[Seen]] = {}
         self._per_person, self._faces, self._count = per_person, faces, 0
         self.forgotten = 0
 
@@ -72,14 +53,14 @@ class Keeper:
         return self._count
 
     def __iter__(self) -> Iterator[Seen]:
-        return (seen for person in self._people.values() for seen in person.faces)
+        return (seen for person in self._people.values() for seen in person.items)
 
     def add(self, seen: Seen) -> None:
         """One more face, in the order of time."""
-        person = self._people.setdefault(seen.person, _Person())
-        before = len(person.faces)
-        person.add(seen, self._per_person)
-        self._count += len(person.faces) - before
+        person = self._people.setdefault(seen.person, Thinned(self._per_person))
+        before = len(person.items)
+        person.add(seen)
+        self._count += len(person.items) - before
         while self._count > self._faces:
             self._shrink()
 
@@ -89,9 +70,9 @@ class Keeper:
             for person in self._people.values():
                 person.thin(self._per_person)
         else:
-            del self._people[min(self._people, key=lambda name: len(self._people[name].faces))]
+            del self._people[min(self._people, key=lambda name: len(self._people[name].items))]
             self.forgotten += 1
-        self._count = sum(len(person.faces) for person in self._people.values())
+        self._count = sum(len(person.items) for person in self._people.values())
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -17,6 +17,7 @@ from streamfilter.audit.reidentify.findings import (
 )
 from streamfilter.audit.reidentify.series import Course
 from streamfilter.audit.section import Plot, Series
+from streamfilter.audit.wording import far
 from streamfilter.structures import Doubles
 
 BINS = 50
@@ -46,7 +47,7 @@ def histogram(found: Findings) -> Plot:
         x_label="cosine",
         y_label="share of pairs",
         series=tuple(_bars(label, scores.cosines, edges) for label, scores in shown),
-        marks=tuple((f"FAR {far:.0e}", found.thresholds[far]) for far in FALSE_ACCEPTS),
+        marks=tuple((far(rate), found.thresholds[rate]) for rate in FALSE_ACCEPTS),
         note="Right of a mark the recogniser takes both faces for one person.",
     )
 
@@ -76,7 +77,7 @@ def timeline(found: Findings, course: Course) -> Plot | None:
         y_label="cosine, largest of all faces",
         series=(
             Series(name=found.recogniser, x=x, y=tuple(np.clip(largest, 0, 1).tolist())),
-            Series(name="threshold at FAR 1e-3", x=(x[0], x[-1]), y=(limit, limit)),
+            Series(name=f"threshold at {far(DECISIVE)}", x=(x[0], x[-1]), y=(limit, limit)),
         ),
         note="Cosines below 0 are drawn at 0.",
     )

@@ -21,9 +21,10 @@ from streamfilter.audit.reidentify.findings import (
 from streamfilter.audit.reidentify.hidden import METHODS
 from streamfilter.audit.reidentify.series import Course
 from streamfilter.audit.section import Cell, Table
+from streamfilter.audit.wording import far
 
 WORST = 10
-_RATES = tuple(f"FAR {rate:.0e}" for rate in FALSE_ACCEPTS)
+_RATES = tuple(far(rate) for rate in FALSE_ACCEPTS)
 
 
 def tables(
@@ -54,7 +55,7 @@ def attacks(findings: Sequence[Findings], seed: int) -> Table:
 
 
 def _row(found: Findings, scores: Scores, seed: int) -> tuple[Cell, ...]:
-    rates = [scores.rate(found.thresholds[far], seed) for far in FALSE_ACCEPTS]
+    rates = [scores.rate(found.thresholds[accepts], seed) for accepts in FALSE_ACCEPTS]
     sure = rates[FALSE_ACCEPTS.index(DECISIVE)]
     values = [rate.value if rate else None for rate in rates]
     low, high, n, people = (sure.low, sure.high, sure.n, sure.groups) if sure else (None, None, 0, 0)
@@ -152,7 +153,7 @@ def thresholds(recognisers: Sequence[Recogniser]) -> Table:
     rows: list[tuple[Cell, ...]] = []
     for recogniser in recognisers:
         known = recogniser.calibration
-        at = [known.threshold(far) for far in FALSE_ACCEPTS]
+        at = [known.threshold(accepts) for accepts in FALSE_ACCEPTS]
         accepts = known.true_accepts(DECISIVE)
         rows.append((recogniser.name, *at, known.accuracy, accepts, known.impostor_pairs, known.people, known.photos))
     return Table(

@@ -12,20 +12,20 @@ import numpy as np
 
 from streamfilter.audit.report.markup import Child, Html, tag
 from streamfilter.audit.report.scales import Scale
-from streamfilter.audit.report.wording import (
+from streamfilter.audit.section import Cell, Figure, Picture, Table
+from streamfilter.audit.wording import (
     amount,
     bare_amount,
     column_texts,
+    counted,
     interval,
     is_number,
     kept,
     limit,
     limit_number,
-    number,
     plural,
     suffix,
 )
-from streamfilter.audit.section import Cell, Figure, Picture, Table
 from streamfilter.errors import OutputError
 from streamfilter.structures import Image
 
@@ -70,11 +70,7 @@ def _limit_words(figure: Figure) -> str:
 def _evidence(figure: Figure) -> str:
     """Interval and count."""
     between = f"95 % interval {interval(figure)}" if interval(figure) else ""
-    return " · ".join(filter(None, (between, _count(figure))))
-
-
-def _count(figure: Figure) -> str:
-    return "" if figure.n is None else f"n\u00a0=\u00a0{figure.n:,}"
+    return " · ".join(filter(None, (between, counted(figure))))
 
 
 def _gauge(figure: Figure) -> Child:
@@ -211,8 +207,3 @@ def rows_of(name: str, title: str, columns: tuple[str, ...], rows: Sequence[Sequ
     """A table from plain rows; none where there are no rows."""
     whole = Table(name=name, title=title, columns=columns, rows=tuple(map(tuple, rows)), note=note)
     return table(whole) if rows else Html("")
-
-
-def far(rate: float) -> str:
-    """A false accept rate as people say it: `1 in 1,000`."""
-    return f"1 in {round(1 / rate):,}" if 0 < rate < 1 else number(rate)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from streamfilter.audit.report.markup import Child, Html, join, tag
 from streamfilter.audit.report.scales import Scale
-from streamfilter.audit.report.wording import clock, number
 from streamfilter.audit.section import Plot, Series
+from streamfilter.audit.wording import clock, number
 
 COLOURS = 6
 SIGN = 6.8  # width of a letter of the drawings' font, on the generous side

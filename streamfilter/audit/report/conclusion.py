@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from streamfilter.audit.report.document import AuditReport, verdict_of
-from streamfilter.audit.report.wording import clock, plural
 from streamfilter.audit.section import Section, Verdict
+from streamfilter.audit.wording import clock, plural
 
 PRIVACY = ("leak", "reid")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from html import escape
 
-from streamfilter.audit.report.wording import plain
+from streamfilter.audit.wording import plain
 
 _EMPTY = ("meta", "img", "link", "path", "rect", "line", "circle", "polyline")
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import fields
 
 from streamfilter.audit.limits import Limits
-from streamfilter.audit.report.blocks import far, rows_of
+from streamfilter.audit.report.blocks import rows_of
 from streamfilter.audit.report.conclusion import material
 from streamfilter.audit.report.document import AuditReport, UsedModel
 from streamfilter.audit.report.markup import Html, join, tag
-from streamfilter.audit.report.wording import clock, number
 from streamfilter.audit.section import Cell
+from streamfilter.audit.wording import clock, number, one_in
 
 _LIMIT_WORDS = {
     "bare_faces": "face-frames whose pixels survive, at most",
@@ -19,6 +19,7 @@ _LIMIT_WORDS = {
     "equal_error_rate": "equal error rate of invented identities, at most",
     "within_track": "mean cosine of a track's faces to their mean, at least",
     "flicker": "warped difference of the result less the original's, grey levels, at most",
+    "flicker_jumps": "share of pairs of frames with a jump of more than 8 grey levels, at most",
     "redetected": "share of faces that detectors find again, at least",
     "background_psnr_db": "PSNR outside the faces in dB, at least",
 }
@@ -95,7 +96,9 @@ def _threshold_rows(model: UsedModel) -> list[tuple[Cell, ...]]:
         return []
     accepted = model.calibration.true_accepts
     found = sorted(model.calibration.thresholds.items(), reverse=True)
-    return [(model.name, far(rate), bound, 100 * accepted[rate] if rate in accepted else None) for rate, bound in found]
+    return [
+        (model.name, one_in(rate), bound, 100 * accepted[rate] if rate in accepted else None) for rate, bound in found
+    ]
 
 
 def _files(report: AuditReport) -> Html:

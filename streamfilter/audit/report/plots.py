@@ -11,8 +11,8 @@ from streamfilter.audit.report.canvas import Area
 from streamfilter.audit.report.markup import Html, join, tag
 from streamfilter.audit.report.scales import Scale, extent, rounded_out, ticks
 from streamfilter.audit.report.timeline import timeline
-from streamfilter.audit.report.wording import column_texts, number
 from streamfilter.audit.section import Plot, Series
+from streamfilter.audit.wording import column_texts, number
 
 WIDTH, HEIGHT = 380.0, 250.0
 BELOW, RIGHT = 42.0, 12.0

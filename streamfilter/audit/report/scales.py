@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from streamfilter.audit.report.wording import clock, number
+from streamfilter.audit.wording import clock, number
 
 _STEPS = (1, 2, 2.5, 5, 10)
 _CLOCK_STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200)

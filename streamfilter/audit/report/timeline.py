@@ -10,8 +10,8 @@ from streamfilter.audit.report import canvas
 from streamfilter.audit.report.canvas import Area
 from streamfilter.audit.report.markup import Html, join, tag
 from streamfilter.audit.report.scales import Scale, clock_texts, clock_ticks, extent
-from streamfilter.audit.report.wording import number, percent
 from streamfilter.audit.section import Plot, Series
+from streamfilter.audit.wording import number, percent
 
 SIZES = (("narrow", 380.0), ("broad", 860.0))
 LANE, ONLY_LANE, NAME, GAP = 34.0, 76.0, 16.0, 8.0  # heights

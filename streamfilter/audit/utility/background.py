@@ -5,15 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from streamfilter.audit.moment import Moment
+from streamfilter.audit.sampling import Pace, Reservoir
 from streamfilter.audit.section import Figure
-from streamfilter.audit.utility.reservoir import Reservoir
 from streamfilter.metrics.psnr import outside, psnr
 from streamfilter.structures import Floats
 
 GROWTH = 0.6
 MOST_PIXELS = 250_000
 LEAST_PART = 0.05  # of the picture that must lie away from faces
-CLOCK_TOLERANCE_S = 1e-6
 
 _ROW = np.dtype([("db", "f8")])
 
@@ -22,17 +21,15 @@ class Background:
     """PSNR of one moment every `interval_s`, of every n-th row and column in large pictures."""
 
     def __init__(self, interval_s: float) -> None:
-        self._interval_s = interval_s
+        self._pace = Pace(interval_s)
         self._moments = Reservoir(_ROW)
-        self._last: tuple[str, float] | None = None
         self._worst: tuple[float, str, float] | None = None
 
     def look(self, moment: Moment) -> None:
         """Measure a moment that is due."""
-        if not self._due(moment):
+        if not self._pace.due(moment.source, moment.time_s):
             return
         value = background_psnr(moment)
-        self._last = moment.source, moment.time_s
         if value is None:
             return
         self._moments.add(value)
@@ -51,6 +48,7 @@ class Background:
                 value=median,
                 unit="dB",
                 n=n,
+                counted="moment",
                 limit=f">= {least_db:g}",
                 kept=None if median is None else median >= least_db,
                 note=_NOTE if n else "No moment had enough picture outside the faces.",
@@ -61,14 +59,10 @@ class Background:
                 value=None if self._worst is None else self._worst[0],
                 unit="dB",
                 n=n,
+                counted="moment",
                 note=where,
             ),
         )
-
-    def _due(self, moment: Moment) -> bool:
-        if self._last is None or self._last[0] != moment.source:
-            return True
-        return moment.time_s - self._last[1] >= self._interval_s - CLOCK_TOLERANCE_S
 
 
 def background_psnr(moment: Moment) -> float | None:

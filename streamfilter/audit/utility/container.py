@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from streamfilter.audit.container_facts import ContainerFacts, Fate
 from streamfilter.audit.section import Cell, Figure, Table
+from streamfilter.audit.wording import plural
 
 TIME_TOLERANCE_MS = 1.0  # Matroska counts in milliseconds
 FILES_SHOWN = 50
@@ -59,7 +60,7 @@ def table(facts: Facts) -> Table:
         title="Frames, times, size, sound",
         columns=columns,
         rows=rows,
-        note=f"{more} more files; those that differ come first." if more else "",
+        note=f"{plural(more, 'more file')}; those that differ come first." if more else "",
     )
 
 
@@ -75,6 +76,7 @@ def _figure(question: _Question, facts: Facts) -> Figure:
         value=share,
         unit="share",
         n=len(concerned),
+        counted="file",
         limit=">= 1" if limited else None,
         kept=None if share is None or not limited else share == 1,
         note=question.note if concerned else (question.nothing if facts else "The files were not compared."),

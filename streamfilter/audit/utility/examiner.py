@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from streamfilter.audit.container_facts import ContainerFacts
 from streamfilter.audit.limits import Limits
 from streamfilter.audit.moment import Moment
-from streamfilter.audit.section import Figure, Section, Verdict, judged
+from streamfilter.audit.original_faces import OriginalFaces
+from streamfilter.audit.section import Figure, Section, judged
 from streamfilter.audit.utility import container, likeness_figures
 from streamfilter.audit.utility.background import Background
 from streamfilter.audit.utility.likeness import Likeness
 from streamfilter.audit.utility.redetection import NearDetector, Redetection
+from streamfilter.audit.wording import amount, number, per_cent, told, within
 
 TITLE = "Utility: what is the result still good for?"
 LEAST_MEASURED = 0.5  # of the faces: below this, what the rest do says little of the whole
@@ -42,6 +44,7 @@ class Utility:
         self._redetection = Redetection(detectors, interval_s)
         self._likeness = Likeness()
         self._background = Background(interval_s)
+        self._originals = OriginalFaces()
         self._source: str | None = None
 
     def look(self, moment: Moment) -> None:
@@ -56,6 +59,7 @@ class Utility:
         for face in moment.faces:
             self._likeness.look(moment, face, legible=self._redetection.legible(face.track))
         self._background.look(moment)
+        self._originals.look(moment)
 
     def conclude(self) -> Section:
         """The chapter on utility."""
@@ -70,7 +74,7 @@ class Utility:
             name="utility",
             title=TITLE,
             verdict=judged(found),
-            sentence=_sentence(found),
+            sentence=_sentence(found, self._originals.remark()),
             figures=found,
             tables=(*likeness_figures.tables(self._likeness), *files),
             plots=likeness_figures.plots(self._likeness),
@@ -78,43 +82,44 @@ class Utility:
         )
 
 
-def _sentence(figures: Sequence[Figure]) -> str:
-    """What was found, then what broke a limit, then what could not be judged."""
+def _sentence(figures: Sequence[Figure], remark: str) -> str:
+    """What was found, what broke a limit, what could not be judged, and a remark."""
     by_name = {figure.name: figure for figure in figures}
-    parts = [text for text in (_faces(by_name), _movement(by_name), _rest(by_name)) if text]
-    lines = [" ".join(parts) or "Nothing could be measured."]
-    verdict = judged(tuple(figures))
-    if verdict is Verdict.FAILED:
-        lines.append(f"Short of its limit: {_names(figures, broken=True)}.")
-    if any(figure.limit is not None and figure.kept is None for figure in figures):
-        lines.append(f"Not judged: {_names(figures, broken=False)}.")
-    return " ".join(lines)
+    limited = [figure for figure in figures if figure.limit is not None]
+    broken = "; ".join(told(figure) for figure in limited if figure.kept is False)
+    unknown = "; ".join(within(figure.label) for figure in limited if figure.kept is None)
+    parts = (
+        _faces(by_name),
+        _movement(by_name),
+        _rest(by_name),
+        f"Short of its limit: {broken}." if broken else "",
+        f"Not judged: {unknown}." if unknown else "",
+        remark,
+    )
+    return " ".join(part for part in parts if part)
 
 
 def _faces(figures: Mapping[str, Figure]) -> str:
     shares = (("dlib", figures["redetected_dlib"].value), ("MTCNN", figures["redetected_mtcnn"].value))
-    known = [f"{name} still finds {100 * share:.1f} %" for name, share in shares if share is not None]
-    return f"Of the faces in the original {' and '.join(known)}." if known else "No face was found in the original."
+    known = [f"{per_cent(share)} by {name}" for name, share in shares if share is not None]
+    if known:
+        return f"Still found, of the faces that are found in the original: {', '.join(known)}."
+    return "Neither dlib nor MTCNN was seen to find a face in the original."
 
 
 def _movement(figures: Mapping[str, Figure]) -> str:
     measured = figures["landmarks_measured"].value
     if measured is not None and measured < LEAST_MEASURED:
-        return f"Landmarks could be compared on {100 * measured:.1f} % of the faces only."
-    eyes, mouth = figures["eyes_correlation"].value, figures["mouth_correlation"].value
-    turn = figures["rotation_difference"].value
-    known = [f"{name} follow with r = {r:.2f}" for name, r in (("eyes", eyes), ("mouths", mouth)) if r is not None]
-    head = [f"heads differ by {turn:.1f} degrees"] if turn is not None else []
+        return f"Landmarks could be compared on {per_cent(measured)} of the faces only."
+    follow = (("eyes", figures["eyes_correlation"].value), ("mouths", figures["mouth_correlation"].value))
+    known = [f"{name} follow with r = {number(value)}" for name, value in follow if value is not None]
+    turn = figures["rotation_difference"]
+    head = [f"heads differ by {amount(turn.value, turn.unit)}"] if turn.value is not None else []
     text = ", ".join(known + head)
     return f"{text[0].upper()}{text[1:]}." if text else ""
 
 
 def _rest(figures: Mapping[str, Figure]) -> str:
-    psnr = figures["background_psnr"].value
-    return "" if psnr is None else f"Outside the faces the picture is as it was to {psnr:.1f} dB."
-
-
-def _names(figures: Sequence[Figure], *, broken: bool) -> str:
-    wanted = False if broken else None
-    labels = [figure.label for figure in figures if figure.limit is not None and figure.kept is wanted]
-    return ", ".join(f"{label[0].lower()}{label[1:]}" for label in labels)
+    psnr = figures["background_psnr"]
+    exact = amount(psnr.value, psnr.unit)
+    return "" if psnr.value is None else f"Outside the faces the picture is as it was to {exact}."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from streamfilter.audit.moment import Face, Moment
-from streamfilter.audit.utility.reservoir import Reservoir, Rows
+from streamfilter.audit.sampling import Reservoir, Rows
 from streamfilter.metrics.expression import measures, openings_of_width
 from streamfilter.metrics.head_pose import rotations
 from streamfilter.metrics.landmark_error import inner_errors, normalised_errors, part_errors

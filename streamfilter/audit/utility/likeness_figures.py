@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from streamfilter.audit.estimated import estimated
+from streamfilter.audit.sampling import Rows
 from streamfilter.audit.section import Figure, Plot, Series, Table
 from streamfilter.audit.utility.likeness import Likeness, longest
-from streamfilter.audit.utility.reservoir import Rows
 from streamfilter.metrics.by_group import Grouped, mean_by_group
 from streamfilter.metrics.course import correlation_by_track
 from streamfilter.metrics.expression import MEASURES, sign_agreement
@@ -60,6 +61,7 @@ def _measured(likeness: Likeness) -> Figure:
         value=likeness.faces / of if of else None,
         unit="share",
         n=of,
+        counted="face",
         note="Of those at which landmarks were taken: where a detector finds the face in both files.",
     )
 
@@ -70,7 +72,7 @@ def _errors(rows: Rows, n: int) -> Iterator[Figure]:
         prefix = "nme" if name == "all" else "nme_inner"
         yield _figure(prefix, f"Landmark error (NME), {label}", mean, note=NME_NOTE)
         high = float(np.quantile(rows[name], HIGH)) if len(rows) else None
-        yield Figure(name=f"{prefix}_p95", label=f"The same, {label}, 95th percentile", value=high, n=n)
+        yield Figure(name=f"{prefix}_p95", label=f"The same, {label}, 95th percentile", value=high, n=n, counted="face")
 
 
 def _poses(rows: Rows) -> Iterator[Figure]:
@@ -99,16 +101,13 @@ def _agreement(rows: Rows) -> Figure:
         value=agreeing / clear if clear else None,
         unit="share",
         n=clear,
+        counted="change",
         note="Changes of five measures between two looks, above one standard deviation; by chance half of them agree.",
     )
 
 
 def _figure(name: str, label: str, found: Grouped | None, unit: str = "", note: str = "") -> Figure:
-    if found is None:
-        return Figure(name=name, label=label, value=None, unit=unit, n=0, note="Too few faces with landmarks in both.")
-    return Figure(
-        name=name, label=label, value=found.value, unit=unit, low=found.low, high=found.high, n=found.n, note=note
-    )
+    return estimated(name, label, found, unit=unit, note=note, missing="Too few faces with landmarks in both.")
 
 
 def _correlation(rows: Rows, before: Doubles, after: Doubles) -> Grouped | None:

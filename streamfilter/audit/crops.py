@@ -27,6 +27,11 @@ class Square:
         x, y = np.round((box[:2] + box[2:]) / 2 - side / 2).astype(int).tolist()
         return cls(x, y, side)
 
+    def touches(self, box: Floats) -> bool:
+        """Whether a part of a box (4,) lies in it."""
+        corner = np.array([self.x, self.y])
+        return bool((box[:2] < corner + self.side).all() and (box[2:] > corner).all())
+
     def cut(self, image: Image, size: int) -> Image:
         """(size, size, 3): what lies outside the picture repeats its edge."""
         columns = np.clip(self.x + np.arange(self.side), 0, image.shape[1] - 1)

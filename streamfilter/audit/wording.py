@@ -1,4 +1,7 @@
-"""Numbers, limits and intervals as a reader sees them; names with what could harm a terminal or a page taken out."""
+"""Numbers, limits and intervals as a reader sees them, in sentences as in the report: one way for each.
+
+Names are shown with what could harm a terminal or a page taken out.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ import math
 import re
 import unicodedata
 from collections.abc import Sequence
+
+import numpy as np
 
 from streamfilter.audit.section import Cell, Figure
 
@@ -24,19 +29,29 @@ def plain(text: str) -> str:
 
 
 def plural(count: int, noun: str) -> str:
-    """`1 face`, `2 faces`, `1,200 faces`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+    """`1 face`, `2 faces`, `1,200 faces`; of person, people."""
+    many = "people" if noun == "person" else f"{noun}s"
+    return f"{count:,} {noun if count == 1 else many}"
+
+
+def counted(figure: Figure) -> str:
+    """What the number rests on: `over 224 pairs`; without a noun `n = 224`; empty where nothing was counted."""
+    if figure.n is None:
+        return ""
+    return f"over {plural(figure.n, figure.counted)}" if figure.counted else f"n\u00a0=\u00a0{figure.n:,}"
 
 
 def number(value: float | int | None) -> str:
-    """Three significant digits, four above 10; whole numbers with separators."""
+    """Three significant digits, four above 10; no more than three decimals, or one digit; whole with separators."""
     if value is None or math.isnan(value):
         return NOTHING
     if math.isinf(value):
         return "∞" if value > 0 else "-∞"
     if float(value).is_integer() or abs(value) >= 1000:
         return f"{value:,.0f}"
-    return f"{value:.4g}" if abs(value) >= 10 else f"{value:.3g}"
+    if abs(value) >= 1:
+        return f"{value:.4g}" if abs(value) >= 10 else f"{value:.3g}"
+    return f"{round(value, 3):g}" if abs(value) >= _FINEST else f"{value:.1g}"
 
 
 def percent(share: float) -> str:
@@ -67,6 +82,32 @@ def suffix(value: float | int | None, unit: str) -> str:
 def amount(value: float | int | None, unit: str) -> str:
     """Number and unit."""
     return bare_amount(value, unit) + suffix(value, unit)
+
+
+def per_cent(share: float) -> str:
+    """`0.39 %`."""
+    return amount(share, "share")
+
+
+def far(rate: float) -> str:
+    """A false accept rate as the field writes it: `FAR 1e-3`."""
+    return f"FAR {np.format_float_scientific(rate, trim='-', exp_digits=1)}"
+
+
+def one_in(rate: float) -> str:
+    """A rate as people say it: `1 in 1,000`."""
+    return f"1 in {round(1 / rate):,}" if 0 < rate < 1 else number(rate)
+
+
+def within(text: str) -> str:
+    """A label inside a sentence; names in capitals stay."""
+    return text if text[1:2].isupper() else f"{text[:1].lower()}{text[1:]}"
+
+
+def told(figure: Figure) -> str:
+    """A figure within a sentence: `largest jump: 3.2 grey levels (at most 2)`."""
+    bound = f" ({limit(figure)})" if figure.limit else ""
+    return f"{within(figure.label)}: {amount(figure.value, figure.unit)}{bound}"
 
 
 def interval(figure: Figure) -> str:
