@@ -44,6 +44,7 @@ class Anonymizer:
         self._identity_model = identity
         self._config = config
         self._seed = secrets.randbits(64) if config.seed is None else config.seed
+        self._most_px: int | None = None
         self.reset()
 
     @classmethod
@@ -74,6 +75,16 @@ class Anonymizer:
             config = replace(config, max_rung_px=max(rungs))
         return cls(rungs, identity, config)
 
+    def sibling(self, config: AnonymizeConfig) -> Anonymizer:
+        """Another around the same loaded models, with its own settings and a memory of its own.
+
+        Models run in several threads at once; the memory is of one stream. The smallest rung serves whatever the
+        settings demand.
+        """
+        smallest = min(self._rungs)
+        config = replace(config, max_rung_px=max(config.max_rung_px, smallest))
+        return Anonymizer(self._rungs, self._identity_model, config)
+
     @property
     def models(self) -> tuple[OnnxModel, ...]:
         """All loaded models, the identity model last."""
@@ -88,6 +99,10 @@ class Anonymizer:
         """Forget one track: its identity is never used again."""
         self._identities.pop(track_id, None)
         self._sides.pop(track_id, None)
+
+    def limit_rung(self, side_px: int | None) -> None:
+        """Paint at rungs of at most `side_px` from now on, None: at all; the smallest there is always serves."""
+        self._most_px = side_px
 
     def crop(self, image: Image, track: Track) -> FaceCrop | None:
         """The aligned crop of a track at the rung that fits its size, or None if it cannot be painted.
@@ -152,10 +167,10 @@ class Anonymizer:
 
     def _side(self, track_id: int, side_px: float) -> int:
         """Smallest rung that is fine enough; the last one is kept within a band around the border."""
-        sides = list(self._rungs)
+        sides = [side for side in self._rungs if self._most_px is None or side <= self._most_px] or [min(self._rungs)]
         last = self._sides.get(track_id)
         chosen = next((side for side in sides if side_px <= side * STRETCH), sides[-1])
-        if last is not None and chosen != last:
+        if last in sides and chosen != last:
             border = min(chosen, last) * STRETCH
             chosen = last if abs(side_px - border) < BAND * border else chosen
         self._sides[track_id] = chosen

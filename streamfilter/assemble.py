@@ -19,6 +19,7 @@ from streamfilter.guard import Guard
 from streamfilter.landmarks import AnyLandmarker, DlibLandmarker, Landmarker
 from streamfilter.onnx_model import OnnxModel
 from streamfilter.smooth import smooth_window
+from streamfilter.still import StillDetector
 from streamfilter.structures import FaceCrop
 
 REINSTALL = "the file may be damaged: reinstall streamfilter"
@@ -80,6 +81,7 @@ def wire(models: Models, config: FilterConfig) -> Guard:
     return Guard(
         FaceFilter(
             detect=Lookout(models.detector),
+            detect_still=StillDetector(models.detector),
             landmark=models.landmarker,
             anonymizer=models.anonymizer,
             compositor=Compositor(),
@@ -88,6 +90,17 @@ def wire(models: Models, config: FilterConfig) -> Guard:
             config=config,
         )
     )
+
+
+def wire_camera(models: Models, config: FilterConfig) -> Guard:
+    """A filter for one of several streams that run at once: the networks are shared, all memory is its own.
+
+    Safe to call, and its result to use, in a thread of its own; `config` may differ from camera to camera.
+    """
+    same = models.detector.config == config.detect
+    detector = models.detector if same else Detector(models.detector.model, config.detect)
+    own = replace(models, detector=detector, anonymizer=models.anonymizer.sibling(config.anonymize))
+    return wire(own, config)
 
 
 def build_filter(

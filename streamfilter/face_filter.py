@@ -18,14 +18,17 @@ from streamfilter.errors import ProtectionError
 from streamfilter.lookahead import Lookahead, Moment
 from streamfilter.motion import area, inside
 from streamfilter.painter import AnyAnonymizer, AnyCompositor, Cover, Order, Painter
+from streamfilter.passed_over import PassedOver
 from streamfilter.scene import SceneCut
 from streamfilter.series import Series, Times, bridge, envelope
+from streamfilter.shedding import Effort
 from streamfilter.structures import Detections, Floats, Frame, Image, SafeFrame, Track
 from streamfilter.timing import StageTimes
 from streamfilter.track import NOMINAL_STEP_S, Tracker
 
 BLANK_GREY = 40
 SMOOTH_S = 0.25  # what is farther away says nothing of a landmark's place now
+UNLOOKED = "passed over in detection, and a face was in it"
 
 Detect = Callable[[Image], Detections | None]
 Landmark = Callable[[Image, Sequence[Track]], list[Track]]
@@ -35,11 +38,16 @@ Smooth = Callable[[Times, Floats, Floats, int], Floats]
 def blank(frame: Frame, reason: str) -> SafeFrame:
     """A uniform card in the place of a frame: nothing in it comes from the picture."""
     card = np.full_like(frame.image, BLANK_GREY)
-    return SafeFrame(card, frame.index, frame.pts, frame.time_base, blanked=reason)
+    return SafeFrame(card, frame.index, frame.pts, frame.time_base, blanked=reason, captured_s=frame.captured_s)
 
 
 class FaceFilter:
     """Protects the faces of one stream.
+
+    With an `Effort` that looks at every second frame only, those in between are safe because the look-ahead holds each
+    until the next one was looked at: tracks coast through it, enlarged, and are bridged from both sides, and whoever
+    is first found in the next frame is covered in it as well. Where that one cannot tell (a cut, a pause, the end) it
+    is looked at after all, and blanked if somebody in it was not hidden. Without look-ahead every frame is looked at.
 
     Args:
         detect: Frame -> `Detections`; None where it did not run.
@@ -49,6 +57,7 @@ class FaceFilter:
         cover: Paints over a box; must not need a model.
         smooth: `(times, landmarks (t, 68, 2), confidence (t,), index)` -> the smoothed landmarks at `index`.
         config: All settings.
+        detect_still: As `detect`, for photos; the same if not given.
         tracker: Detections -> tracks, with lasting ids.
         scene_cut: Frame -> whether a new scene begins with it.
     """
@@ -63,12 +72,14 @@ class FaceFilter:
         cover: Cover,
         smooth: Smooth,
         config: FilterConfig,
+        detect_still: Detect | None = None,
         tracker: Tracker | None = None,
         scene_cut: SceneCut | None = None,
     ) -> None:
         self.times = StageTimes()
         self._config = config
         self._detect, self._landmark, self._smooth = detect, landmark, smooth
+        self._detect_still = detect_still or detect
         self._tracker = tracker or Tracker(config.track)
         self._scene_cut = scene_cut or SceneCut()
         self._lookahead = Lookahead(config.track, self._locate, config.anonymize.min_confidence)
@@ -76,17 +87,24 @@ class FaceFilter:
         self._painter = Painter(
             anonymizer=anonymizer, compositor=compositor, cover=cover, config=config.anonymize, times=self.times
         )
+        self._effort = Effort()
         self._forget_time_and_people()
+
+    def set_effort(self, effort: Effort) -> None:
+        """Do less work from the next frame on, or more again; no effort protects less."""
+        self._effort = effort
+        self._painter.set_effort(effort)
 
     def push(self, frame: Frame) -> list[SafeFrame]:
         """Take in one frame; returns those that are due: none at first, later mostly one."""
         time_s = self._clock(frame.time_s)
-        tracks, cut, failure = self._observe(frame.image, time_s)
+        tracks, cut, failure = self._observe(frame, time_s)
         moments = self._lookahead.push(frame, time_s, tracks, cut=cut, failure=failure)
         return [self._protect(moment) for moment in moments]
 
     def flush(self) -> list[SafeFrame]:
         """All frames that still wait: the source has ended."""
+        self._look_back()
         return [self._protect(moment) for moment in self._lookahead.flush()]
 
     def reset(self) -> None:
@@ -103,6 +121,8 @@ class FaceFilter:
         self._source_s: float = 0.0
         self._known: set[int] = set()
         self._located: dict[int, Floats] = {}
+        self._passed: PassedOver | None = None
+        self._bare: set[Frame] = set()
 
     def _clock(self, source_s: float) -> float:
         """Time that only runs forward, whatever the time stamps of the source do."""
@@ -114,23 +134,52 @@ class FaceFilter:
             self._now_s += step_s if step_s > 0 else NOMINAL_STEP_S
         return self._now_s
 
-    def _observe(self, image: Image, time_s: float) -> tuple[list[Track], bool, str | None]:
+    def _observe(self, frame: Frame, time_s: float) -> tuple[list[Track], bool, str | None]:
         """Tracks with landmarks, whether a scene begins, and why the faces of this frame are not known."""
+        looks = self._looks()
         with self.times.stage("detect"):
-            found, error = attempt(self._detect, image)
-        failure = None if error is None else f"detection failed: {type(error).__name__}"
+            find = self._detect_still if frame.still else self._detect
+            found, error = attempt(find, frame.image) if looks else (None, None)
         with self.times.stage("track"):
-            cut = bool(attempt(self._scene_cut, image)[0])
+            cut = bool(attempt(self._scene_cut, frame.image)[0])
             if cut:
                 self._tracker.reset()
+        if cut and not looks:
+            looks, (found, error) = True, attempt(self._detect, frame.image)
+        if self._passed is not None and (cut or time_s - self._passed.time_s > self._config.track.doubtful_hold_s):
+            self._look_back()
+        failure = None if error is None else f"detection failed: {type(error).__name__}"
+        with self.times.stage("track"):
             tracks, error = attempt(self._track, found, time_s)
             if error is not None or tracks is None:
                 failure = failure or f"tracking failed: {type(error).__name__}"
                 tracks = self._coast(time_s)
+        self._passed = None if looks else PassedOver.of(frame, time_s, tracks)
+        return (self._landmarked(frame.image, tracks) if looks else tracks), cut, failure
+
+    def _looks(self) -> bool:
+        """Whether this frame's faces are looked for; the one after a frame that was passed over always is."""
+        can_wait = self._config.track.lookahead_s > 0
+        return not (self._effort.every_second and can_wait) or self._passed is not None
+
+    def _landmarked(self, image: Image, tracks: list[Track]) -> list[Track]:
+        """The tracks with landmarks, where anything is painted that would need them."""
+        if not self._effort.generate:
+            self._located = {}
+            return tracks
         with self.times.stage("landmarks"):
             located = self._locate(image, [self._with_hint(track) for track in tracks])
         self._located = {t.track_id: t.landmarks for t in located if t.landmarks is not None and self._sure(t)}
-        return located, cut, failure
+        return located
+
+    def _look_back(self) -> None:
+        """Look at the frame that was passed over after all; it is blanked if somebody is in it who was not hidden."""
+        passed, self._passed = self._passed, None
+        if passed is None:
+            return
+        hidden, _ = attempt(lambda: passed.hid(self._detect(passed.frame.image)))
+        if not hidden:
+            self._bare.add(passed.frame)
 
     def _track(self, found: Detections | None, time_s: float) -> list[Track]:
         tracks = self._tracker.update(found, time_s)
@@ -180,16 +229,19 @@ class FaceFilter:
 
     def _painted(self, moment: Moment) -> SafeFrame:
         frame = moment.frame
+        if frame in self._bare:
+            self._bare.remove(frame)
+            return blank(frame, UNLOOKED)
         if moment.failure is not None:
             return blank(frame, moment.failure)
         if not moment.tracks:
-            return SafeFrame(frame.image, frame.index, frame.pts, frame.time_base)
+            return SafeFrame(frame.image, frame.index, frame.pts, frame.time_base, captured_s=frame.captured_s)
         orders = [self._order(track, moment.series[track.track_id]) for track in moment.tracks]
         canvas = frame.image.copy()
         regions = self._painter(canvas, frame.image, orders)
         if {region.track_id for region in regions} != {track.track_id for track in moment.tracks}:
             raise ProtectionError("a track was not painted")
-        return SafeFrame(canvas, frame.index, frame.pts, frame.time_base, regions)
+        return SafeFrame(canvas, frame.index, frame.pts, frame.time_base, regions, captured_s=frame.captured_s)
 
     def _order(self, track: Track, series: Series) -> Order:
         order, error = attempt(self._considered, track, series)

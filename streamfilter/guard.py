@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from fractions import Fraction
+from functools import lru_cache
 from typing import Protocol
+
+import cv2
+import numpy as np
 
 from streamfilter.containment import attempt
 from streamfilter.errors import ProtectionError
-from streamfilter.face_filter import blank
-from streamfilter.structures import Frame, SafeFrame
+from streamfilter.face_filter import BLANK_GREY, blank
+from streamfilter.shedding import Effort
+from streamfilter.structures import Frame, Image, SafeFrame
 from streamfilter.timing import StageTimes
 
 MAX_WAITING = 64
+CARD_TEXT_GREY = 200
+_CARD_FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
 class AnyFilter(Protocol):
@@ -30,6 +38,10 @@ class AnyFilter(Protocol):
 
     def reset(self) -> None:
         """Start afresh."""
+        ...
+
+    def set_effort(self, effort: Effort) -> None:
+        """Do less work from now on, or more again."""
         ...
 
 
@@ -63,6 +75,10 @@ class Guard:
         """Start afresh; frames that still wait are dropped, so `flush` first where they matter."""
         self._waiting.clear()
         self._restart()
+
+    def set_effort(self, effort: Effort) -> None:
+        """Do less work from now on, or more again; a filter that cannot goes on as it is."""
+        attempt(lambda: self._inner.set_effort(effort))
 
     def _run(self, step: Callable[[], list[SafeFrame]], *, most_waiting: int) -> list[SafeFrame]:
         safe, error = attempt(step)
@@ -107,3 +123,39 @@ class Guard:
 
 def _stamp(frame: Frame | SafeFrame) -> tuple[object, ...]:
     return frame.index, frame.pts, frame.time_base, frame.image.shape
+
+
+def card(size: tuple[int, int], text: str, *, index: int, pts: int | None, time_base: Fraction) -> SafeFrame:
+    """A plain picture with one line of text: made of nothing but these arguments, so nothing of a source is in it.
+
+    Args:
+        size: Height and width in pixels.
+        text: One line of ASCII; reduced until it fits.
+        index: As of a frame.
+        pts: As of a frame.
+        time_base: As of a frame.
+    """
+    return SafeFrame(_card_image(*size, text), index, pts, time_base, blanked=text)
+
+
+@lru_cache(maxsize=4)
+def _card_image(height: int, width: int, text: str) -> Image:
+    """Drawn once and shared, hence read-only."""
+    image = np.full((height, width, 3), BLANK_GREY, np.uint8)
+    (wide, high), _ = cv2.getTextSize(text, _CARD_FONT, 1.0, 1)
+    scale = min(0.6 * width / max(wide, 1), 0.12 * height / max(high, 1))
+    place = (round((width - wide * scale) / 2), round((height + high * scale) / 2))
+    thickness = max(1, round(1.5 * scale))
+    cv2.putText(image, text, place, _CARD_FONT, scale, (CARD_TEXT_GREY,) * 3, thickness, cv2.LINE_AA)
+    image.setflags(write=False)
+    return image
+
+
+def shown_again(safe: SafeFrame, *, pts: int | None) -> SafeFrame:
+    """The same protected picture at a later time; its regions and its arrival were told once already."""
+    return SafeFrame(safe.image, safe.index, pts, safe.time_base, blanked=safe.blanked)
+
+
+def moved(safe: SafeFrame, *, pts: int) -> SafeFrame:
+    """The same protected frame at another time."""
+    return SafeFrame(safe.image, safe.index, pts, safe.time_base, safe.regions, safe.blanked, safe.captured_s)

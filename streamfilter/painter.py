@@ -12,12 +12,14 @@ from streamfilter.containment import attempt
 from streamfilter.decide import Decision
 from streamfilter.errors import ProtectionError
 from streamfilter.motion import area
+from streamfilter.shedding import Effort
 from streamfilter.structures import Action, FaceCrop, Floats, Image, Patch, Region, Track
 from streamfilter.timing import StageTimes
 from streamfilter.verify import doubt_about_landmarks, doubt_about_patch
 
 FULL = 0.995  # from this opacity on, no cover shines through
 COST_MEMORY = 0.8  # of earlier frames, when the cost of a face is estimated
+SHED = "covered to keep up"
 COST_DECAY = 0.9  # while no face fits the budget: one slow run must not end generation for good
 
 
@@ -30,6 +32,10 @@ class AnyAnonymizer(Protocol):
 
     def __call__(self, crops: list[FaceCrop]) -> list[Patch]:
         """One invented face per crop."""
+        ...
+
+    def limit_rung(self, side_px: int | None) -> None:
+        """Paint at no more than `side_px` from now on; None: as configured."""
         ...
 
     def forget(self, track_id: int) -> None:
@@ -91,6 +97,12 @@ class Painter:
         self._budget_s = config.frame_budget_s
         self._times = times
         self._face_s = 0.0
+        self._generates = True
+
+    def set_effort(self, effort: Effort) -> None:
+        """Paint smaller faces from now on, or none at all, or as configured again."""
+        self._generates = effort.generate
+        attempt(lambda: self._anonymizer.limit_rung(effort.max_rung_px))
 
     def __call__(self, canvas: Image, source: Image, orders: Sequence[Order]) -> tuple[Region, ...]:
         """Paint every order into `canvas`, in place, the farthest first; `source` is the raw frame.
@@ -117,6 +129,8 @@ class Painter:
 
     def _generate(self, source: Image, queue: Sequence[Order]) -> tuple[dict[int, Patch], dict[int, str]]:
         """The patches that are proven to hide their faces, and why the others have none."""
+        if not self._generates:
+            return {}, {order.track.track_id: SHED for order in queue}
         doubts: dict[int, str] = {}
         crops: dict[int, FaceCrop] = {}
         tracks = {order.track.track_id: order.track for order in queue if order.decision.opacity > 0}

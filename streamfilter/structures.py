@@ -31,12 +31,18 @@ def _check(name: str, array: NDArray[np.generic], shape: tuple[int | None, ...],
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Frame:
-    """One decoded picture, (H, W, 3) uint8 RGB. Raw: it may show a face, so no sink accepts it."""
+    """One decoded picture, (H, W, 3) uint8 RGB. Raw: it may show a face, so no sink accepts it.
+
+    `captured_s`: when it arrived, on the monotonic clock; None where nobody waits for it (recorded files).
+    `still`: a photo; no further frame will show what this one hides.
+    """
 
     image: Image
     index: int
     pts: int | None
     time_base: Fraction
+    captured_s: float | None = None
+    still: bool = False
 
     def __post_init__(self) -> None:
         _check("Frame.image", self.image, (None, None, 3), np.uint8)
@@ -157,6 +163,7 @@ class SafeFrame:
     """A picture in which every region is protected: the only thing that a sink accepts.
 
     Made by `face_filter` and by `guard`, nowhere else. `blanked`: why the whole picture was blanked, or None.
+    `captured_s` is that of its `Frame`.
     """
 
     image: Image
@@ -165,6 +172,7 @@ class SafeFrame:
     time_base: Fraction
     regions: tuple[Region, ...] = field(default=())
     blanked: str | None = None
+    captured_s: float | None = None
 
     def __post_init__(self) -> None:
         _check("SafeFrame.image", self.image, (None, None, 3), np.uint8)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from tests.live_kit import Cable, RtspServer, cable_missing, server_missing
 
 # The same examples on every machine, however slow it is.
 settings.register_profile("streamfilter", derandomize=True, deadline=None)
@@ -50,3 +54,33 @@ def chromium() -> str:
     if os.environ.get("CI"):
         pytest.fail(message)
     pytest.skip(message)
+
+
+def needed(message: str) -> None:
+    """Fail in CI and skip elsewhere, unless there is nothing to say."""
+    if message and os.environ.get("CI"):
+        pytest.fail(message)
+    if message:
+        pytest.skip(message)
+
+
+@pytest.fixture(scope="session")
+def rtsp_films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder where the RTSP servers of a session share their encoded films."""
+    needed(server_missing())
+    return tmp_path_factory.mktemp("films")
+
+
+@pytest.fixture
+def rtsp_server(rtsp_films: Path) -> Iterator[Callable[..., RtspServer]]:
+    """Starts RTSP servers, `rtsp_server("--counter", "yard=640x360@25", user=..., password=...)`, and ends them."""
+    with ExitStack() as servers:
+        yield lambda *words, **options: servers.enter_context(RtspServer(*words, cache=rtsp_films, **options))
+
+
+@pytest.fixture
+def cable() -> Iterator[Cable]:
+    """A network that can be cut, for `rtsp_server(..., cable=cable)`."""
+    needed(cable_missing())
+    with Cable() as laid:
+        yield laid

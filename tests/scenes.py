@@ -10,7 +10,7 @@ import numpy as np
 
 from streamfilter import align, probe
 from streamfilter.assemble import Models
-from streamfilter.config import Device, FilterConfig
+from streamfilter.config import AnonymizeConfig, Device, FilterConfig
 from streamfilter.detect import Detector
 from streamfilter.landmarks import Landmarker
 from streamfilter.onnx_model import OnnxModel
@@ -57,6 +57,9 @@ class FlatAnonymizer:
     def __init__(self, *, failing: bool = False) -> None:
         self.failing = failing
         self.models: tuple[OnnxModel, ...] = ()
+
+    def sibling(self, config: AnonymizeConfig) -> FlatAnonymizer:
+        return FlatAnonymizer(failing=self.failing)
 
     def reset(self) -> None:
         pass

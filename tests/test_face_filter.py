@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 
@@ -50,6 +51,17 @@ def test_the_raw_frame_is_never_written_to():
     face_filter.flush()
     for one, image in zip(frames, before, strict=True):
         assert (one.image == image).all()
+
+
+def test_photos_are_looked_at_by_the_detector_for_photos():
+    world = World([[Face()]])
+    asked = []
+    face_filter = make_filter(world, FILE, detect=lambda image: None, detect_still=lambda image: asked.append(image))
+    [one] = world.frames()
+    face_filter.push(one)
+    assert asked == []
+    face_filter.push(replace(one, still=True))
+    assert len(asked) == 1
 
 
 def test_live_holds_nothing_back():

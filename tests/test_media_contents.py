@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from fractions import Fraction
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 
 from streamfilter.errors import InputError
 from streamfilter.media import Kind, open_source
 from streamfilter.media.contents import contents
+from streamfilter.media.further_pictures import further_pictures
 from tests.media_factory import RATE, damage, exif_jpeg, make_video, picture, times
 
 MS = Fraction(1, 1000)
@@ -66,6 +70,82 @@ def test_what_an_edit_list_hides_does_not_count(tmp_path: Path) -> None:
     found = contents(path)
     assert found.times.tolist() == pytest.approx(decoded(path))
     assert (found.frames, found.start_s) == (15, 0.0)
+
+
+def test_further_pictures_of_a_video_are_counted(tmp_path: Path) -> None:
+    assert contents(make_video(tmp_path / "a.mp4", audio=["aac"])).further_pictures == 0
+    assert contents(make_video(tmp_path / "b.mp4", thumbnail=True)).further_pictures == 1
+    with av.open(str(tmp_path / "b.mp4")) as origin, av.open(str(tmp_path / "two.mkv"), "w") as output:
+        for _ in range(2):
+            output.add_stream_from_template(origin.streams.video[0])
+        for packet in origin.demux(video=0):
+            for stream in output.streams if packet.size else ():
+                packet.stream = stream
+                output.mux(packet)
+    found = contents(tmp_path / "two.mkv")
+    assert (found.further_pictures, found.frames) == (1, 10)
+
+
+def encoded(suffix: str) -> bytes:
+    return cv2.imencode(suffix, np.random.default_rng(1).integers(0, 255, (48, 64, 3), dtype=np.uint8))[1].tobytes()
+
+
+def chunk(name: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+
+def jpeg_with(segment: bytes) -> bytes:
+    jpeg = encoded(".jpg")
+    return jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(segment) + 2) + segment + jpeg[2:]
+
+
+def png_with(part: bytes) -> bytes:
+    png = encoded(".png")
+    return png[:-12] + part + png[-12:]
+
+
+def webp_with(part: bytes) -> bytes:
+    webp = encoded(".webp")
+    return webp[:4] + struct.pack("<I", len(webp) - 8 + len(part)) + webp[8:] + part
+
+
+THUMBNAIL = encoded(".jpg")
+XMP = b"<xmp:Thumbnails><xmpGImg:image>/9j/</xmpGImg:image></xmp:Thumbnails>"
+
+
+@pytest.mark.parametrize(
+    ("data", "count"),
+    [
+        (encoded(".jpg"), 0),
+        (exif_jpeg(picture(0, 64, 48), 6), 0),
+        (jpeg_with(b"Exif\0\0" + THUMBNAIL), 1),
+        (jpeg_with(b"http://ns.adobe.com/xap/1.0/\0" + XMP), 1),
+        (encoded(".jpg") + THUMBNAIL, 1),
+        (encoded(".jpg") + b"\0\0\0\x18ftypmp42", 1),
+        (encoded(".png"), 0),
+        (png_with(chunk(b"eXIf", THUMBNAIL)), 1),
+        (png_with(chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + XMP)), 1),
+        (png_with(chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0en\0\0" + zlib.compress(XMP))), 1),
+        (png_with(chunk(b"zTXt", b"XML\0\0" + zlib.compress(XMP))), 1),
+        (png_with(chunk(b"tEXt", b"Comment\0at home")), 0),
+        (png_with(chunk(b"IDAT", THUMBNAIL)), 0),  # what pixels are packed to
+        (encoded(".png") + THUMBNAIL, 1),
+        (webp_with(b""), 0),
+        (webp_with(b"EXIF" + struct.pack("<I", len(THUMBNAIL)) + THUMBNAIL), 1),
+        (b"BM", 0),
+        (b"RIFF", 0),
+        (b"\x89PNG\r\n\x1a\n\xff\xff", 0),
+    ],
+)
+def test_further_pictures_of_a_picture_are_counted(tmp_path: Path, data: bytes, count: int) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(data)
+    assert further_pictures(path) == count
+
+
+def test_further_pages_are_counted(tmp_path: Path) -> None:
+    cv2.imwritemulti(str(tmp_path / "a.tif"), [picture(index, 64, 48) for index in range(3)])
+    assert contents(tmp_path / "a.tif").further_pictures == 2
 
 
 def test_the_size_is_that_of_the_upright_picture(tmp_path: Path) -> None:

@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 from streamfilter import media
 from streamfilter.config import Audio, MediaConfig
 from streamfilter.errors import ConfigError, OutputError, ProtectionError
+from streamfilter.media.contents import contents
+from streamfilter.media.signature import SIGNATURE
 from streamfilter.media.target import Target
 from streamfilter.structures import Frame, SafeFrame
 from tests.media_factory import RATE, film, index_of, make_video, picture, times, tracks, words
@@ -271,6 +273,29 @@ def test_nothing_that_identifies_is_carried(tmp_path: Path, suffix: str) -> None
         assert len(container.streams.video) == 1
         # QuickTime's own table of languages has no place for this one.
         assert container.streams.audio[0].language == (None if suffix == ".mov" else "deu")
+
+
+def comments(path: Path) -> list[str]:
+    with av.open(str(path)) as container:
+        return [value for key, value in container.metadata.items() if key.lower() == "comment"]
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".flv"])
+def test_a_result_says_that_it_is_one(tmp_path: Path, suffix: str) -> None:
+    source = make_video(tmp_path / "in.mkv", metadata=TELLING)
+    first, second, third = (tmp_path / f"{name}{suffix}" for name in ("first", "second", "third"))
+    pass_through(source, first)
+    pass_through(source, second, MediaConfig(keep_metadata=True))
+    pass_through(second, third, MediaConfig(keep_metadata=True))
+    assert comments(first) == [SIGNATURE]
+    assert comments(second) == comments(third) == [f"at home; {SIGNATURE}"]
+    assert not contents(source).made_by_streamfilter
+    assert contents(first).made_by_streamfilter and contents(third).made_by_streamfilter
+
+
+def test_a_transport_stream_has_no_place_for_that(tmp_path: Path) -> None:
+    pass_through(make_video(tmp_path / "in.mkv"), tmp_path / "out.ts")
+    assert not contents(tmp_path / "out.ts").made_by_streamfilter
 
 
 def test_metadata_can_be_kept_but_never_the_thumbnail(tmp_path: Path) -> None:

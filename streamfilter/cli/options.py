@@ -12,11 +12,12 @@ import click
 from streamfilter.assemble import Models, load_models
 from streamfilter.config import AnonymizeConfig, Audio, Device, FilterConfig, MediaConfig, TrackConfig
 from streamfilter.errors import ConfigError
+from streamfilter.live_config import LiveConfig, Transport
 
 F = TypeVar("F", bound=Callable[..., object])
 PATH = click.Path(path_type=Path)
 CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
-TRACK, ANONYMIZE, MEDIA = TrackConfig(), AnonymizeConfig(), MediaConfig()
+TRACK, ANONYMIZE, MEDIA, LIVE = TrackConfig(), AnonymizeConfig(), MediaConfig(), LiveConfig()
 
 
 class Load(Protocol):
@@ -173,6 +174,58 @@ def output_options(command: F) -> F:
             help="Keep what else the source says: place, device, dates, titles. It is dropped otherwise.",
         ),
         click.option("--overwrite", is_flag=True, help="Replace targets that exist already."),
+    )(command)
+
+
+def _size(_context: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[int, int] | None:
+    width, _, height = (value or "").lower().partition("x")
+    if value is None:
+        return None
+    if not (width.isdigit() and height.isdigit() and int(width) and int(height)):
+        raise click.BadParameter(f"{value!r} is no size; write 1280x720")
+    return int(width), int(height)
+
+
+def _transport(_context: click.Context, _parameter: click.Parameter, value: str) -> Transport:
+    return Transport(value)
+
+
+def live_options(command: F) -> F:
+    """What concerns live sources only."""
+    return _together(
+        click.option(
+            "--live/--no-live",
+            default=None,
+            help="Take the source for live (it may drop frames) or for a recording. Default: by its address.",
+        ),
+        click.option(
+            "--max-latency",
+            type=click.FloatRange(min=1),
+            metavar="MS",
+            help="Live: beyond this latency work is shed: smaller faces, then every second frame, then covers.",
+        ),
+        click.option(
+            "--rtsp-transport",
+            type=click.Choice([str(each) for each in Transport]),
+            default=str(LIVE.rtsp_transport),
+            show_default=True,
+            callback=_transport,
+            help="Live: how RTSP carries the media.",
+        ),
+        click.option("--capture-size", metavar="WxH", callback=_size, help="Live: picture size to ask a webcam for."),
+        click.option("--capture-rate", type=click.FloatRange(min=1), metavar="FPS", help="Live: rate to ask it for."),
+        click.option(
+            "--give-up",
+            type=click.FloatRange(min=1),
+            metavar="SECONDS",
+            help="Live: end when the source was lost for that long. Default: try for ever.",
+        ),
+        click.option(
+            "--segment",
+            type=click.FloatRange(min=1),
+            metavar="SECONDS",
+            help="Live: begin a new file that often; the name may hold %Y%m%d_%H%M%S or %03d.",
+        ),
     )(command)
 
 

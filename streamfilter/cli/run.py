@@ -11,12 +11,18 @@ from streamfilter.assemble import wire
 from streamfilter.cli import options
 from streamfilter.cli.batch import Batch
 from streamfilter.cli.console import log_lines, say, stderr_console
+from streamfilter.cli.live import LiveWishes, is_live, live_job, run_live, sorted_ends
 from streamfilter.cli.reporting import header, open_report
 from streamfilter.config import Audio, Device, MediaConfig
+from streamfilter.live_config import Transport
 
 HELP = """Replace every face in SOURCES by the face of a person who does not exist, and write the result to SINK.
 
 SOURCES are videos, GIFs, images, or folders of them. SINK is a file if there is one source file, a folder otherwise.
+
+A live source (webcam:0, rtsp://, http://, srt://, udp://, an .m3u8, test:, screen:) comes first and alone; all that
+follows are sinks: files, rtsp://, rtmp://, srt://, udp://, folder/live.m3u8, page:8080 (a browser page), window:,
+camera: (a virtual camera). One that fails does not disturb the others.
 
 \b
 Examples:
@@ -25,6 +31,8 @@ Examples:
   streamfilter run a.mp4 b.mp4 photo.jpg protected/
   streamfilter run holiday/ protected/ --overwrite
   streamfilter run in.mp4 out.mp4 --audio drop --seed 7 --report out.jsonl
+  streamfilter run webcam:0 window:
+  streamfilter run rtsp://camera.local/stream rtsp://server.local/safe page:8080 record.mkv --max-latency 500
 
 \b
 Exit codes:
@@ -37,11 +45,12 @@ Exit codes:
 
 
 @click.command("run", help=HELP, short_help="Replace every face in videos, images and folders.")
-@click.argument("sources", nargs=-1, required=True, type=options.PATH)
+@click.argument("sources", nargs=-1, required=True, type=click.Path())
 @click.argument("sink", type=click.Path())
 @options.encoding_options
 @options.output_options
 @options.filter_options
+@options.live_options
 @options.device_options
 @click.option(
     "--report",
@@ -56,7 +65,7 @@ Exit codes:
 def run(
     context: click.Context,
     *,
-    sources: tuple[Path, ...],
+    sources: tuple[str, ...],
     sink: str,
     codec: str | None,
     crf: int,
@@ -71,6 +80,13 @@ def run(
     landmarks: str,
     landmarks_file: Path | None,
     model: Path | None,
+    live: bool | None,
+    max_latency: float | None,
+    rtsp_transport: Transport,
+    capture_size: tuple[int, int] | None,
+    capture_rate: float | None,
+    give_up: float | None,
+    segment: float | None,
     device: Device,
     threads: int,
     report_path: Path | None,
@@ -85,7 +101,20 @@ def run(
     )
     config = options.filter_config(seed=seed, min_face=min_face, hold=hold, look_ahead=look_ahead)
     predictor = options.predictor(landmarks, landmarks_file)
-    plan = media.plan_jobs(sources, sink, media_config)
+    if is_live(sources[0], live):
+        ends = sorted_ends(sources[0], [*sources[1:], sink])
+        wishes = LiveWishes(
+            max_latency_ms=max_latency,
+            transport=rtsp_transport,
+            size=capture_size,
+            rate=capture_rate,
+            give_up_s=give_up,
+            segment_s=segment,
+        )
+        job = live_job(ends, media_config, config, wishes)
+        models = options.loader(context)(config, device=device, threads=threads, model=model, landmarks=predictor)
+        context.exit(run_live(console, job, ends, wire(models, config), quiet=quiet))
+    plan = media.plan_jobs([Path(source) for source in sources], sink, media_config)
     with open_report(report_path, plan.jobs, overwrite=overwrite) as report:
         models = options.loader(context)(config, device=device, threads=threads, model=model, landmarks=predictor)
         if not quiet:

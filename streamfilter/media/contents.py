@@ -15,8 +15,10 @@ from av.container import InputContainer
 from av.stream import Stream
 
 from streamfilter.media.container import open_container, picture_stream
+from streamfilter.media.further_pictures import further_pictures, further_streams
 from streamfilter.media.info import Kind, SourceInfo
 from streamfilter.media.opening import open_source
+from streamfilter.media.signature import is_signed
 from streamfilter.media.source import DEFAULT_FPS, NO_PTS_CONTAINERS
 from streamfilter.structures import Doubles
 
@@ -74,6 +76,8 @@ class Contents:
         end_s: When the last picture ends.
         step_s: Median distance of two pictures; where there is one picture, what the file says; 0 for a picture.
         tracks: Sound and subtitles in order of the file.
+        further_pictures: Other video streams, covers, thumbnails, pages: pictures that are not among `times`.
+        made_by_streamfilter: The file says so.
     """
 
     path: Path
@@ -84,6 +88,8 @@ class Contents:
     end_s: float
     step_s: float
     tracks: tuple[TrackContents, ...] = ()
+    further_pictures: int = 0
+    made_by_streamfilter: bool = False
 
     @property
     def frames(self) -> int:
@@ -117,25 +123,40 @@ def contents(path: Path | str) -> Contents:
     with open_source(path) as source:
         info = source.info
     if info.kind is Kind.IMAGE:
-        return Contents(
-            path=path, kind=info.kind, width=info.width, height=info.height, times=_frozen([0.0]), end_s=0.0, step_s=0.0
-        )
-    pictures, tracks = _demuxed(path, info)
+        return _made(path, info, times=_frozen([0.0]), further_pictures=further_pictures(path))
+    pictures, tracks, further = _demuxed(path, info)
     times = pictures.times() if pictures.reliable else _decoded_times(path)
     step = float(np.median(np.diff(times))) if len(times) > 1 else float(1 / (info.fps or DEFAULT_FPS))
+    end = float(times[-1]) + (pictures.last_duration_s() or step)
+    return _made(path, info, times=times, end_s=end, step_s=step, tracks=tracks, further_pictures=further)
+
+
+def _made(
+    path: Path,
+    info: SourceInfo,
+    *,
+    times: Doubles,
+    end_s: float = 0.0,
+    step_s: float = 0.0,
+    tracks: tuple[TrackContents, ...] = (),
+    further_pictures: int,
+) -> Contents:
     return Contents(
         path=path,
         kind=info.kind,
         width=info.width,
         height=info.height,
         times=times,
-        end_s=float(times[-1]) + (pictures.last_duration_s() or step),
-        step_s=step,
+        end_s=end_s,
+        step_s=step_s,
         tracks=tracks,
+        further_pictures=further_pictures,
+        made_by_streamfilter=is_signed(path, info.kind),
     )
 
 
-def _demuxed(path: Path, info: SourceInfo) -> tuple[_Pictures, tuple[TrackContents, ...]]:
+def _demuxed(path: Path, info: SourceInfo) -> tuple[_Pictures, tuple[TrackContents, ...], int]:
+    """Times of the pictures, the tracks beside them, and how many further pictures there are."""
     with open_container(path) as container:
         stream, _ = picture_stream(container)
         pictures = _Pictures(
@@ -145,7 +166,7 @@ def _demuxed(path: Path, info: SourceInfo) -> tuple[_Pictures, tuple[TrackConten
         sides = {s.index: _Side(s) for s in container.streams if s.type in SIDE_KINDS}
         complete = _read(container, stream.index, pictures, sides)
         pictures.reliable = pictures.reliable and complete and bool(pictures.ticks)
-        return pictures, tuple(side.done() for side in sides.values())
+        return pictures, tuple(side.done() for side in sides.values()), further_streams(container, stream.index)
 
 
 def _read(container: InputContainer, picture: int, pictures: _Pictures, sides: dict[int, _Side]) -> bool:

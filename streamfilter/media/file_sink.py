@@ -18,6 +18,7 @@ from streamfilter.media.encoder import add_video, choose_pix_fmt, encoder_name, 
 from streamfilter.media.info import Kind, SourceInfo
 from streamfilter.media.metadata import carry_metadata
 from streamfilter.media.side_tracks import SideTracks
+from streamfilter.media.signature import sign
 from streamfilter.media.sink import Sink
 from streamfilter.media.source import Source
 from streamfilter.media.target import Target
@@ -76,6 +77,7 @@ class FileSink(Sink):
         if config.keep_metadata:
             with open_container(self._info.path) as origin:
                 carry_metadata(origin, self._output)
+        sign(self._output)
         self._output.start_encoding()
         self._warn_of_milliseconds()
 

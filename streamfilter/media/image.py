@@ -19,6 +19,7 @@ from streamfilter.media.damage import Damage
 from streamfilter.media.info import Kind, SourceInfo
 from streamfilter.media.kinds import IMAGE_SUFFIXES
 from streamfilter.media.orientation import Orientation
+from streamfilter.media.signature import signed_picture
 from streamfilter.media.sink import Sink
 from streamfilter.media.source import Source
 from streamfilter.media.target import Target
@@ -64,7 +65,7 @@ class ImageSource:
         )
 
     def __iter__(self) -> Iterator[Frame]:
-        yield Frame(self._image, 0, 0, Fraction(1))
+        yield Frame(self._image, 0, 0, Fraction(1), still=True)
 
     def __enter__(self) -> Self:
         return self
@@ -108,7 +109,7 @@ class ImageSink(Sink):
         done, data = cv2.imencode(self._suffix, picture, QUALITY.get(self._suffix, []))
         if not done:
             raise OutputError(f"{self.path} could not be encoded")
-        self._target.partial.write_bytes(data.tobytes())
+        self._target.partial.write_bytes(signed_picture(data.tobytes()))
 
     def _finish(self) -> None: ...
 

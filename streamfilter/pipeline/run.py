@@ -1,4 +1,4 @@
-"""Every thread and queue of streamfilter: a reader, a writer, and the filter in the caller's thread between them.
+"""One recorded source: a reader, a writer, and the filter in the caller's thread between them.
 
 The first failure anywhere cancels both channels, all threads are joined, and that failure is raised to the caller.
 """
@@ -7,89 +7,17 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Protocol
 
 from streamfilter.errors import DamagedStreamError
+from streamfilter.pipeline.channel import Cancelled, Channel
 from streamfilter.structures import Frame, SafeFrame
-
-T = TypeVar("T")
 
 INBOX_FRAMES = 4
 OUTBOX_FRAMES = 8
 _POLL_S = 0.005
-_WAKE_S = 0.5  # a wait without end would hold Ctrl-C back on some systems
-
-
-class Cancelled(Exception):  # noqa: N818 - a signal between threads, never seen outside
-    """The other end of a channel gave up."""
-
-
-class Channel(Generic[T]):
-    """A bounded queue between two threads that either end may finish (drain) or cancel (throw away).
-
-    With `drop_oldest`, a full channel makes room by dropping what waited longest, and counts it; otherwise it makes
-    the sender wait.
-    """
-
-    def __init__(self, capacity: int, *, drop_oldest: bool = False) -> None:
-        self._items: deque[T] = deque()
-        self._capacity = capacity
-        self._drop_oldest = drop_oldest
-        self._changed = threading.Condition()
-        self._finished = self._cancelled = False
-        self.dropped = 0
-
-    def put(self, item: T) -> None:
-        """Add an item, waiting for room.
-
-        Raises:
-            Cancelled: Nobody will take it.
-        """
-        with self._changed:
-            while len(self._items) >= self._capacity and not self._cancelled:
-                if self._drop_oldest:
-                    self._items.popleft()
-                    self.dropped += 1
-                else:
-                    self._changed.wait(_WAKE_S)
-            if self._cancelled:
-                raise Cancelled
-            self._items.append(item)
-            self._changed.notify_all()
-
-    def __iter__(self) -> Iterator[T]:
-        """Take items until the channel is finished and empty.
-
-        Raises:
-            Cancelled: No more will come, and those that waited are gone.
-        """
-        while True:
-            with self._changed:
-                while not (self._items or self._finished or self._cancelled):
-                    self._changed.wait(_WAKE_S)
-                if self._cancelled:
-                    raise Cancelled
-                if not self._items:
-                    return
-                item = self._items.popleft()
-                self._changed.notify_all()
-            yield item
-
-    def finish(self) -> None:
-        """No more will be put; what waits may still be taken."""
-        with self._changed:
-            self._finished = True
-            self._changed.notify_all()
-
-    def cancel(self) -> None:
-        """Throw away what waits and wake both ends."""
-        with self._changed:
-            self._cancelled = True
-            self._items.clear()
-            self._changed.notify_all()
 
 
 class Protector(Protocol):

@@ -1,0 +1,151 @@
+"""Doing less to keep up: how much work each level saves, and when to move between levels, from measured latency alone.
+
+No level protects less: what a frame that is passed over in detection rests on is said in `face_filter`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from streamfilter.errors import ConfigError
+
+MEMORY = 0.8  # of earlier latencies in the running mean
+RELAPSE_S = 10.0  # who must shed again this soon after recovering waits longer the next time
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effort:
+    """How much work a filter puts into a frame.
+
+    Attributes:
+        max_rung_px: The largest rung of the generator's ladder that may paint; None: the configured one.
+        every_second: Detection and landmarks run on every second frame only, in between tracks coast.
+        generate: Whether faces are painted at all; where not, they are covered.
+    """
+
+    max_rung_px: int | None = None
+    every_second: bool = False
+    generate: bool = True
+
+
+class Level(IntEnum):
+    """The stated order in which work is shed."""
+
+    FULL = 0
+    """Everything as configured."""
+    RUNG_128 = 1
+    """No face is painted larger than 128 px."""
+    RUNG_64 = 2
+    """No face is painted larger than 64 px."""
+    EVERY_SECOND = 3
+    """As above; detection and landmarks run on every second frame and are carried over to the others."""
+    COVER = 4
+    """As above; faces are covered instead of painted."""
+
+    @property
+    def effort(self) -> Effort:
+        """What it means for the filter."""
+        return _EFFORTS[self]
+
+
+_EFFORTS = {
+    Level.FULL: Effort(),
+    Level.RUNG_128: Effort(max_rung_px=128),
+    Level.RUNG_64: Effort(max_rung_px=64),
+    Level.EVERY_SECOND: Effort(max_rung_px=64, every_second=True),
+    Level.COVER: Effort(max_rung_px=64, every_second=True, generate=False),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShedConfig:
+    """When to shed and when to recover.
+
+    Attributes:
+        max_latency_ms: Above it work is shed; from the arrival of a frame until it leaves the filter.
+        shed_after_s: The least time between two steps down, so that each can show what it saves.
+        recover_after_s: How long the latency must be low before one step up; doubled, up to `recover_most_s`, each time
+            that step proves too much.
+        recover_most_s: See above.
+        low_part: Low is below this part of `max_latency_ms`.
+    """
+
+    max_latency_ms: float
+    shed_after_s: float = 0.5
+    recover_after_s: float = 3.0
+    recover_most_s: float = 60.0
+    low_part: float = 0.6
+
+    def __post_init__(self) -> None:
+        if not self.max_latency_ms > 0:
+            raise ConfigError(f"--max-latency must be more than 0 ms, got {self.max_latency_ms:g}")
+        if not 0 < self.low_part < 1:
+            raise ConfigError(f"low_part must lie between 0 and 1, got {self.low_part}")
+        if min(self.shed_after_s, self.recover_after_s) < 0 or self.recover_most_s < self.recover_after_s:
+            raise ConfigError("the times to shed and to recover must not be negative, nor the longest below the first")
+
+
+class Shedder:
+    """Decides the level from one latency after the other; it reads no clock.
+
+    It never sheds on a latency that is within the limit, moves one level at a time, and comes back to `FULL` when
+    latencies stay low.
+    """
+
+    def __init__(self, config: ShedConfig) -> None:
+        self._config = config
+        self.level = Level.FULL
+        self._mean_ms: float | None = None
+        self._changed_s: float | None = None
+        self._low_since_s: float | None = None
+        self._recovered_s = -float("inf")
+        self._patience_s = config.recover_after_s
+
+    def decide(self, latency_ms: float, now_s: float, *, waited_ms: float = 0.0) -> Level:
+        """Take in the latency of a frame and return the level from now on.
+
+        Args:
+            latency_ms: From the arrival of the frame until it left the filter.
+            now_s: When it left, on any clock that only runs forward.
+            waited_ms: The part of it that was spent in the look-ahead on purpose: no level changes it.
+        """
+        limit_ms = self._config.max_latency_ms
+        worked_ms, room_ms = latency_ms - waited_ms, limit_ms - waited_ms
+        if self._changed_s is None:  # the first frames of a stream are slow for reasons of their own
+            self._changed_s = now_s
+        self._mean_ms = latency_ms if self._mean_ms is None else _mixed(self._mean_ms, latency_ms)
+        low = worked_ms < self._config.low_part * room_ms or room_ms <= 0
+        if not low:
+            self._low_since_s = None
+        elif self._low_since_s is None:
+            self._low_since_s = now_s
+        if room_ms > 0 and min(latency_ms, self._mean_ms) > limit_ms:
+            self._shed(now_s)
+        elif self._low_since_s is not None and now_s - self._low_since_s >= self._patience_s:
+            self._recover(now_s)
+        return self.level
+
+    def _shed(self, now_s: float) -> None:
+        if self.level is Level.COVER or now_s - (self._changed_s or 0.0) < self._config.shed_after_s:
+            return
+        if now_s - self._recovered_s < max(RELAPSE_S, self._patience_s):
+            self._patience_s = min(2 * self._patience_s, self._config.recover_most_s)
+        self._recovered_s = -float("inf")  # one relapse counts once, however far down it leads
+        self._move(Level(self.level + 1), now_s)
+
+    def _recover(self, now_s: float) -> None:
+        if self.level is Level.FULL:
+            self._patience_s = self._config.recover_after_s
+            return
+        self._recovered_s = now_s
+        self._low_since_s = now_s
+        self._move(Level(self.level - 1), now_s)
+
+    def _move(self, level: Level, now_s: float) -> None:
+        self.level, self._changed_s = level, now_s
+        self._mean_ms = None  # what was measured at another level says nothing about this one
+
+
+def _mixed(before_ms: float, latency_ms: float) -> float:
+    return MEMORY * before_ms + (1 - MEMORY) * latency_ms
