@@ -56,7 +56,7 @@ def test_the_raw_frame_is_never_written_to():
 def test_photos_are_looked_at_by_the_detector_for_photos():
     world = World([[Face()]])
     asked = []
-    face_filter = make_filter(world, FILE, detect=lambda image: None, detect_still=lambda image: asked.append(image))
+    face_filter = make_filter(world, FILE, detect=lambda image: None, detect_still=asked.append)
     [one] = world.frames()
     face_filter.push(one)
     assert asked == []

@@ -13,6 +13,7 @@ from streamfilter.cli.doctor import doctor
 from streamfilter.cli.models import models
 from streamfilter.cli.options import CONTEXT_SETTINGS
 from streamfilter.cli.run import run
+from streamfilter.cli.serve import serve
 
 __all__ = ["main"]
 
@@ -30,6 +31,6 @@ def main() -> None:
     """
 
 
-for command in (run, audit, doctor, bench, models):
+for command in (run, serve, audit, doctor, bench, models):
     main.add_command(command)
 models.add_command(calibrate)
