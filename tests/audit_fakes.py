@@ -101,12 +101,17 @@ def film(
     path: Path, seeds: Sequence[int | None], *, size: tuple[int, int] = SIZE, boxes: Sequence[Floats] = (BOX,)
 ) -> Path:
     """A video at 25 fps; each frame shows the face with this seed in each box, or, for None, a blurred one."""
+    return written(path, [picture(seed, size, boxes) for seed in seeds])
+
+
+def written(path: Path, pictures: Sequence[Image]) -> Path:
+    """A video at 25 fps of these pictures."""
     with av.open(str(path), "w") as output:
         stream = output.add_stream("libx264", rate=25, options={"crf": "12", "preset": "ultrafast"})
-        stream.height, stream.width = size
+        stream.height, stream.width = pictures[0].shape[:2]
         stream.pix_fmt = "yuv444p"
-        for seed in seeds:
-            output.mux(stream.encode(av.VideoFrame.from_ndarray(picture(seed, size, boxes), format="rgb24")))
+        for image in pictures:
+            output.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         output.mux(stream.encode())
     return path
 

@@ -17,7 +17,9 @@ from hypothesis import strategies as st
 from streamfilter.audit.container_facts import Fate, container_facts
 from streamfilter.audit.footage import Footage, Pair, footage_of, frame_pairs, pairs_of, swapped
 from streamfilter.audit.simultaneous import NOBODY, MatchedBy, shown_at
+from streamfilter.audit.unseen import Unseen
 from streamfilter.errors import InputError
+from streamfilter.media.signature import SIGNATURE
 from tests import media_factory
 from tests.media_factory import index_of, make_video, picture
 
@@ -125,7 +127,7 @@ def test_the_same_twice_or_one_of_each_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_picture_beside_a_video_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"a\.mp4 is a video and .*b\.png a image"):
+    with pytest.raises(InputError, match=r"a\.mp4 is a video and .*b\.png an image"):
         compared(make_video(tmp_path / "a.mp4"), photo(tmp_path / "b.png"))
 
 
@@ -159,7 +161,7 @@ def test_faces_in_the_result_alone_mean_the_wrong_order() -> None:
     text = swapped(pair, original_faces=3, result_faces=40)
     assert text is not None
     assert re.search(r"40 faces .*b\.mp4.* only 3 .*a\.mp4.* wrong order", text)
-    for original, result in ((0, 0), (0, 4), (40, 3), (40, 40), (30, 40)):
+    for original, result in ((0, 0), (0, 4), (40, 3), (40, 40), (30, 40), (20, 40)):
         assert swapped(pair, original_faces=original, result_faces=result) is None
 
 
@@ -224,6 +226,65 @@ def test_frames_after_the_end_of_the_result_are_left_out_and_said(tmp_path: Path
     assert shown(footage) == [(i, i, i) for i in range(15)]
     assert container_facts(footage).unpaired_frames == 10
     assert any(note.startswith("10 frames of the original have no counterpart") for note in footage.notes)
+
+
+STEADY = [40 * i for i in range(20)]
+
+
+def unseen(a: Path, b: Path) -> int:
+    footage = compared(a, b)
+    for _ in range(2):  # the count is that of one pass
+        list(frame_pairs(footage))
+    return footage.unseen.frames
+
+
+@pytest.mark.parametrize(
+    ("times", "show", "count"),
+    [
+        (STEADY, int, 0),
+        (range(0, 800, 20), lambda i: i // 2, 0),  # each twice
+        (range(0, 800, 20), lambda i: min((i + 1) // 2, 19), 0),  # each twice, the first once
+        ([*STEADY, 800, 840, 880], int, 3),  # something follows
+        ([*STEADY, 800, 840, 880], lambda i: min(i, 19), 0),  # the last one stands
+        ([*STEADY[:5], 170, *STEADY[5:]], lambda i: 25 if i == 5 else i - (i > 5), 1),  # something is put between
+        ([-80, -40, *STEADY], lambda i: max(i - 2, 0), 0),  # the first one stands
+        ([-80, -40, *STEADY], lambda i: i - 2 if i > 1 else 25, 2),  # something comes before
+    ],
+)
+def test_what_is_shown_beside_nothing_is_counted_unless_it_repeats_a_neighbour(
+    tmp_path: Path, times: list[int], show: Callable[[int], int], count: int
+) -> None:
+    shift = 80
+    a = make(tmp_path, "a.mkv", [time + shift for time in STEADY])
+    b = make(tmp_path, "b.mkv", [time + shift for time in times], show)
+    assert unseen(a, b) == count
+
+
+def test_a_small_change_is_no_repetition() -> None:
+    whole = np.random.default_rng(1).integers(0, 255, (360, 640, 3), dtype=np.uint8)
+    noisy = np.clip(whole.astype(int) + np.random.default_rng(2).integers(-6, 7, whole.shape), 0, 255).astype(np.uint8)
+    changed = whole.copy()
+    changed[100:120, 300:320] = 255 - changed[100:120, 300:320] // 2
+    for other, count in ((noisy, 0), (changed, 1)):
+        counted = Unseen()
+        counted.compare(whole)
+        counted.skip(other)
+        counted.finish()
+        assert counted.frames == count
+
+
+def test_further_pictures_are_told(tmp_path: Path) -> None:
+    footage = compared(make_video(tmp_path / "a.mp4"), make_video(tmp_path / "b.mp4", thumbnail=True))
+    assert footage.result.further_pictures == 1
+    assert any("1 further picture" in note for note in footage.notes)
+
+
+def test_a_result_of_ours_is_no_original(tmp_path: Path) -> None:
+    result = make_video(tmp_path / "b.mp4", metadata={"comment": f"at home; {SIGNATURE}"})
+    original = make_video(tmp_path / "a.mp4")
+    assert compared(original, result).result.made_by_streamfilter
+    with pytest.raises(InputError, match=r"b\.mp4 was given as the original .* wrong order"):
+        compared(result, original)
 
 
 def test_one_that_stands_long_is_shown_as_long() -> None:

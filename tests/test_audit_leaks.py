@@ -141,6 +141,21 @@ def test_no_face_is_not_safe():
     assert "not the same as safe" in section.sentence
 
 
+@pytest.mark.parametrize("beside", [{"unseen_frames": 9}, {"further_pictures": 1}])
+def test_what_nobody_compared_is_not_safe(beside: dict[str, int]):
+    for result, verdict in ((2, Verdict.UNKNOWN), (1, Verdict.FAILED)):
+        leaks = Leaks(nobody, Limits())
+        leaks.look(moment(0, (face(BOX),), result=result))
+        leaks.beside(**{"unseen_frames": 0, "further_pictures": 0} | beside)
+        section = leaks.conclude()
+        assert section.verdict is verdict
+        [(name, count)] = beside.items()
+        told = figure(section, name)
+        assert (told.value, told.limit, told.kept) == (count, "<= 0", None)
+        assert told.note
+        assert verdict is Verdict.FAILED or "could not be compared" in section.sentence
+
+
 def test_a_bare_crop_is_marked_as_an_original_and_its_place_is_hidden():
     section = examined([moment(0, (face(BOX),), result=1)])
     by_name = {picture.name: picture for picture in section.pictures}
@@ -188,7 +203,9 @@ def test_sentences_count_in_words():
     one = examined([moment(0, (face(BOX),), result=1)]).sentence
     assert one.startswith("100 % of the faces can be seen in the result: 1 of 1, on 1 of 1 frame;")
     assert "the longest run is 1 frame, from 0.00 s on in clip.mp4" in one
-    assert examined([moment(0, (face(BOX),))]).sentence == "None of 1 face on 1 frame can be seen in the result."
+    assert examined([moment(0, (face(BOX),))]).sentence == (
+        "None of 1 face on 1 frame can be seen at its place in the result."
+    )
 
 
 def test_the_ranking_shows_different_moments():

@@ -7,6 +7,8 @@ from itertools import islice
 from pathlib import Path
 
 import av
+import cv2
+import numpy as np
 import pytest
 
 from streamfilter import AnonymizeConfig, Device, FilterConfig, MediaConfig, build_filter, filter_file
@@ -86,3 +88,34 @@ def test_ten_frames_that_were_put_back_are_found_each_one(clip: Path, protected:
     report = audit(clip, written(clip.with_name("spliced.mp4"), mixed), tools, AuditConfig())
     [spans] = [table for table in report.sections[0].tables if table.name == "bare_spans"]
     assert {i for _, first, last in spans.rows for i in range(first, last + 1)} == SPLICED
+
+
+def test_faces_that_were_shifted_are_recognised(clip: Path, tools: Tools) -> None:
+    shifted = [np.roll(image, 20, axis=1) for image in pictures(clip)[:20]]
+    report = audit(first(clip), written(clip.with_name("shifted.mp4"), shifted), tools, AuditConfig())
+    assert report.sections[0].verdict is Verdict.PASSED
+    found = figures(report)["recognised_anywhere"]
+    assert isinstance(found, int) and found >= 5
+    assert report.sections[1].verdict is Verdict.FAILED
+
+
+def test_a_face_pasted_into_a_corner_is_recognised_and_our_own_is_not(
+    clip: Path, protected: Path, tools: Tools
+) -> None:
+    before, after = pictures(clip)[:20], pictures(protected)[:20]
+    own = audit(first(clip), written(clip.with_name("own.mp4"), after), tools, AuditConfig())
+    assert figures(own)["recognised_anywhere"] == 0
+    face = tools.detect(before[0])[0].xyxy.astype(int)
+    for image, original in zip(after, before, strict=True):
+        x0, y0, x1, y1 = (*np.maximum(face[:2] - 20, 0), *(face[2:] + 20))
+        small = cv2.resize(original[y0:y1, x0:x1], None, fx=0.6, fy=0.6, interpolation=cv2.INTER_AREA)
+        image[: small.shape[0], : small.shape[1]] = small
+    pasted = audit(first(clip), written(clip.with_name("pasted.mp4"), after), tools, AuditConfig())
+    found = figures(pasted)["recognised_anywhere"]
+    assert isinstance(found, int) and found >= 3
+    assert pasted.sections[1].verdict is Verdict.FAILED
+
+
+def first(clip: Path) -> Path:
+    """The first 20 pictures of it."""
+    return written(clip.with_name("first.mp4"), pictures(clip)[:20])

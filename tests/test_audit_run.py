@@ -67,6 +67,14 @@ def test_ten_frames_that_were_put_back_are_found_each_one(original, tmp_path):
     assert {i for _, first, last in table.rows for i in range(first, last + 1)} == spliced
 
 
+def test_a_tail_that_stands_beside_nothing_is_no_pass(original, tmp_path):
+    report = audit(original, film(tmp_path / "tail.mp4", [2] * FRAMES + [1] * 9), tools(), CONFIG)
+    assert (figures(report)["bare_faces"], figures(report)["unseen_frames"]) == (0, 9)
+    assert verdicts(report)["leak"] is Verdict.UNKNOWN
+    still = audit(original, film(tmp_path / "still.mp4", [2] * (FRAMES + 9)), tools(), CONFIG)
+    assert verdicts(still)["leak"] is Verdict.PASSED
+
+
 def test_the_wrong_order_is_told(original, tmp_path):
     blurred = film(tmp_path / "blurred.mp4", [None] * FRAMES)
     assert audit(original, blurred, tools(), CONFIG).sections[0].verdict is Verdict.PASSED

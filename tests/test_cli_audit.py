@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import cv2
 import pytest
 from click.testing import CliRunner
 
 from streamfilter.cli import main
 from streamfilter.cli.exits import Exit
-from tests.audit_fakes import film, tools
+from streamfilter.errors import OutputError
+from tests.audit_fakes import film, picture, tools
 
 FRAMES = 70
 
@@ -98,6 +100,57 @@ def test_reports_are_written_and_not_replaced_unasked(films: Path, tmp_path: Pat
     assert again.exit_code == Exit.FAILED
     assert "exists" in again.stderr
     assert called(*words, "--overwrite", "--fail-on", "leak").exit_code == Exit.OK
+
+
+def test_numbers_are_shown_even_if_they_cannot_be_written(films: Path, tmp_path: Path, monkeypatch) -> None:
+    def full(*_arguments: object) -> None:
+        raise OutputError("the disk is full")
+
+    monkeypatch.setattr("streamfilter.audit.report.write_json", full)
+    for more in ([], ["--quiet"]):
+        result = called(films / "original.mp4", films / "other.mp4", "--json", tmp_path / "a.json", *more)
+        assert result.exit_code == Exit.FAILED
+        assert "can be seen at its place" in " ".join(result.stdout.split())
+        assert "the disk is full" in result.stderr
+
+
+@pytest.mark.parametrize("target", ["originals/y.png", "results/y.png", "again/y.png", "model.onnx.calibration.json"])
+def test_no_report_replaces_what_is_read(tmp_path: Path, target: str) -> None:
+    for name in ("originals", "results", "again"):
+        (tmp_path / name).mkdir()
+        for photo in ("x.png", "y.png"):
+            cv2.imwrite(str(tmp_path / name / photo), picture(len(name))[..., ::-1])
+    for name in ("model.onnx", "model.onnx.calibration.json"):
+        (tmp_path / name).write_text("{}")
+    before = (tmp_path / target).read_bytes()
+    words = [tmp_path / "originals", tmp_path / "results", "--parrot", tmp_path / "again"]
+    words += ["--recogniser", tmp_path / "model.onnx", "--json", tmp_path / target, "--overwrite"]
+    result = called(*words)
+    assert result.exit_code == Exit.FAILED and "is the input itself" in " ".join(result.stderr.split())
+    assert (tmp_path / target).read_bytes() == before
+
+
+def test_no_report_looks_like_a_picture(films: Path) -> None:
+    result = called(films / "original.mp4", films / "other.mp4", "--html", films / "new.png")
+    assert result.exit_code == Exit.FAILED and ".json or .html" in " ".join(result.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("parrot", "message"),
+    [
+        ("other.mp4", "is the result that is audited"),
+        ("original.mp4", "given twice"),
+        ("none.mp4", "does not exist"),
+        ("short.mp4", "s long and"),
+    ],
+)
+def test_a_parrot_is_checked_before_models_are_loaded(films: Path, tmp_path: Path, parrot: str, message: str) -> None:
+    film(films / "short.mp4", [2] * 10)
+    words = ["audit", films / "original.mp4", films / "other.mp4", "--parrot", films / parrot, "--models", tmp_path]
+    result = CliRunner().invoke(main, [str(word) for word in words], catch_exceptions=False)
+    assert result.exit_code == Exit.FAILED
+    said = " ".join(result.stderr.split())
+    assert "--parrot" in said and message in said and "models pull" not in said
 
 
 def test_originals_are_shown_on_demand_only(films: Path, tmp_path: Path) -> None:

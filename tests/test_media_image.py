@@ -163,12 +163,12 @@ def test_an_animated_png_is_a_film(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("suffix", "signed"), [(".jpg", True), (".jpeg", True), (".png", True), (".webp", False)])
 def test_a_result_says_that_it_is_one_where_that_is_easy(tmp_path: Path, suffix: str, signed: bool) -> None:
-    shown = np.random.default_rng(1).integers(0, 255, (48, 64, 3), dtype=np.uint8)
+    shown = picture(4, 64, 48)
     cv2.imwrite(str(tmp_path / "in.png"), shown)
     pass_through(tmp_path / "in.png", tmp_path / f"out{suffix}")
     found = contents(tmp_path / f"out{suffix}")
     assert (found.made_by_streamfilter, found.further_pictures) == (signed, 0)
     assert not contents(tmp_path / "in.png").made_by_streamfilter
-    assert cv2.PSNR(cv2.imread(str(tmp_path / f"out{suffix}")), shown) > (100 if suffix == ".png" else 15)
+    assert cv2.PSNR(cv2.imread(str(tmp_path / f"out{suffix}")), shown) > (100 if suffix == ".png" else 30)
     if suffix.startswith(".jp"):  # JFIF's own segment must be the first
         assert (tmp_path / f"out{suffix}").read_bytes()[2:4] == b"\xff\xe0"

@@ -47,7 +47,7 @@ class ContainerFacts:
         original_frames, result_frames: How many pictures each holds.
         unpaired_frames: Pictures of the original during which the result shows nothing.
         unexamined_frames: Pictures of the result that are shown beside no picture of the original, for example
-            duplicates; the audit does not look at them.
+            duplicates; whether they are is told by `Unseen`.
         shift_ms: Median of how much later the result shows the same picture.
         time_error_ms: Largest deviation from that shift.
         original_size, result_size: (width, height) of the upright pictures.

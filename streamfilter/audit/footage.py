@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
@@ -12,6 +12,8 @@ import numpy as np
 
 from streamfilter.audit.pairs import Pair, pairs_of
 from streamfilter.audit.simultaneous import NOBODY, Indices, MatchedBy, partners_of
+from streamfilter.audit.unseen import Unseen
+from streamfilter.audit.wording import plural
 from streamfilter.errors import InputError
 from streamfilter.media import Kind, open_source
 from streamfilter.media.contents import Contents, contents
@@ -38,6 +40,7 @@ class Footage:
         partners: (n,) for every picture of the original the index of the result's that is shown then, or -1.
         matched_by: How that was told.
         notes: What a reader of the audit should know of it, in sentences.
+        unseen: Pictures of the result that `frame_pairs` skipped and that repeat none which it gave.
     """
 
     pair: Pair
@@ -46,6 +49,7 @@ class Footage:
     partners: Indices
     matched_by: MatchedBy
     notes: tuple[str, ...] = ()
+    unseen: Unseen = field(default_factory=Unseen)
 
     @property
     def still(self) -> bool:
@@ -62,10 +66,11 @@ def footage_of(pair: Pair) -> Footage:
     """Look at both files of a pair without decoding them (but where packets do not tell the times of pictures).
 
     Raises:
-        InputError: one cannot be read, one is a picture and the other a video, or their lengths or shapes differ so
-            much that one was not made of the other.
+        InputError: one cannot be read, the original says that it is a result, one is a picture and the other a video,
+            or their lengths or shapes differ so much that one was not made of the other.
     """
     original, result = contents(pair.original), contents(pair.result)
+    _check_order(original, result)
     _check_kinds(original, result)
     _check_lengths(original, result)
     _check_shapes(original, result)
@@ -81,21 +86,30 @@ def footage_of(pair: Pair) -> Footage:
 def frame_pairs(footage: Footage) -> Iterator[tuple[int, float, Image, Image]]:
     """Index and time of each picture of the original, it, and the result's picture shown then, in the same size.
 
-    Pictures of the original during which the result shows nothing are left out. Both are decoded once, in step; one
-    picture of each is held.
+    Pictures of the original during which the result shows nothing are left out. Those of the result that stand beside
+    none of the original are counted by `footage.unseen`, which is complete at the end. Both are decoded once, in step;
+    one picture of each is held.
 
     Raises:
         InputError: the result ends before its packets do; it is damaged.
     """
+    unseen = footage.unseen
+    unseen.restart()
     with closing(_pictures(footage.pair.result, footage.result.times)) as results:
-        number, shown = next(results)
+        number, shown = _advance(results, footage, 0)
         for index, image, time_s in _timed(footage.pair.original, footage.original.times):
             wanted = int(footage.partners[index])
             if wanted == NOBODY:
                 continue
             while number < wanted:
+                if not unseen.compared(shown):
+                    unseen.skip(shown)
                 number, shown = _advance(results, footage, wanted)
+            unseen.compare(shown)
             yield index, time_s, image, fitted(shown, image.shape[1], image.shape[0])
+        for _, picture in results:
+            unseen.skip(picture)
+        unseen.finish()
 
 
 def fitted(image: Image, width: int, height: int) -> Image:
@@ -112,7 +126,7 @@ def swapped(pair: Pair, *, original_faces: int, result_faces: int) -> str | None
     Told by faces that the reference detectors found in both, on the same moments: a tool that protects faces may
     hide or keep them, but it does not put at least 5 of them where not half as many were.
     """
-    if result_faces < FEWEST_FACES or original_faces > LOST_SHARE * result_faces:
+    if result_faces < FEWEST_FACES or original_faces >= LOST_SHARE * result_faces:
         return None
     return (
         f"{result_faces} faces were found in {pair.result}, and only {original_faces} in {pair.original}, "
@@ -152,10 +166,19 @@ def _advance(results: Iterator[tuple[int, Image]], footage: Footage, wanted: int
 # --- checks ----------------------------------------------------------------------------------------------------------
 
 
+def _check_order(original: Contents, result: Contents) -> None:
+    if original.made_by_streamfilter:
+        raise InputError(
+            f"{original.path} was given as the original and says that its faces were replaced by streamfilter; "
+            f"are {original.path.name} and {result.path.name} in the wrong order?"
+        )
+
+
 def _check_kinds(original: Contents, result: Contents) -> None:
     if (original.kind is Kind.IMAGE) != (result.kind is Kind.IMAGE):
         raise InputError(
-            f"{original.path} is a {original.kind} and {result.path} a {result.kind}; give the original and its result"
+            f"{original.path} is {_a(original.kind)} and {result.path} {_a(result.kind)}; "
+            "give the original and its result"
         )
 
 
@@ -181,6 +204,10 @@ def _check_shapes(original: Contents, result: Contents) -> None:
         raise InputError(f"{sizes}: too far apart to be compared; give files of similar size")
 
 
+def _a(kind: Kind) -> str:
+    return "an image" if kind is Kind.IMAGE else f"a {kind}"
+
+
 def _size(contents: Contents) -> str:
     return f"{contents.width}x{contents.height}"
 
@@ -197,4 +224,12 @@ def _notes(original: Contents, result: Contents, partners: Indices, matched_by: 
         yield f"{missing} frames of the original have no counterpart: the result shows nothing at their time."
     extra = result.frames - len(np.unique(partners[partners >= 0]))
     if extra:
-        yield f"{extra} frames of the result are shown beside no frame of the original and were not looked at."
+        yield (
+            f"{extra} frames of the result are shown beside no frame of the original; of these only was asked whether "
+            "they repeat a neighbour."
+        )
+    if result.further_pictures:
+        yield (
+            f"The result holds {plural(result.further_pictures, 'further picture')} (a second video stream, a cover, "
+            "a thumbnail or the like); nobody looked at that."
+        )

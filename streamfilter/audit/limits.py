@@ -11,7 +11,11 @@ class Limits:
 
     Attributes:
         bare_faces: Face-frames whose pixels survive.
+        unseen_frames: Frames of the result that stand beside none of the original and repeat no neighbour; with more,
+            leaks are not judged.
+        further_pictures: Other video streams, covers, thumbnails; with more, leaks are not judged.
         true_accepts: TAR at a false accept rate of 1e-3, gallery of originals against the result, for each recogniser.
+        recognised_anywhere: Faces found in the result, at any place, in which a person of the original is recognised.
         fewest_pairs: Below this many compared pairs re-identification is not judged.
         equal_error_rate: Of invented identities, same track against different tracks.
         within_track: Mean cosine of a track's faces to their mean, for the first recogniser.
@@ -22,7 +26,10 @@ class Limits:
     """
 
     bare_faces: int = 0
+    unseen_frames: int = 0
+    further_pictures: int = 0
     true_accepts: float = 0.01
+    recognised_anywhere: int = 0
     fewest_pairs: int = 20
     equal_error_rate: float = 0.05
     within_track: float = 0.75

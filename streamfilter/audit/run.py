@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +11,7 @@ from pathlib import Path
 from streamfilter.audit.closer import CloserLook
 from streamfilter.audit.consistency import Consistency
 from streamfilter.audit.container_facts import ContainerFacts, container_facts
+from streamfilter.audit.elsewhere import Look, Looks
 from streamfilter.audit.follow import Follower
 from streamfilter.audit.footage import Footage, footage_of, frame_pairs, swapped
 from streamfilter.audit.leaks import Leaks
@@ -24,8 +25,7 @@ from streamfilter.audit.utility import Utility
 from streamfilter.errors import InputError
 from streamfilter.structures import Image
 
-ORDER_CHECKS = 20
-ORDER_FIRST, ORDER_EVERY = 8, 5  # sampled moments: the first ones, then some
+ORDER_CHECKS, ORDER_FIRST = 20, 8  # looks at a result
 Progress = Callable[[str, int], None]
 
 
@@ -86,6 +86,7 @@ class _Audit:
         self.utility = Utility(tools.near, limits, self.facts)
         self._tools = tools
         self._closer = CloserLook(tools, config)
+        self._looks = Looks(tools.detect)
         self._follow = Follower(tools.detect, interval_s=config.interval_s)
 
     def file(self, pair: Pair, parrot: Path | None, progress: Progress) -> None:
@@ -94,20 +95,22 @@ class _Audit:
         facts = container_facts(footage)
         self.facts.append((pair.name, facts))
         self.warnings += [f"{pair.name}: {note}" for note in footage.notes]
-        order = _Order(pair, self._tools)
+        order = _Order(pair)
         first_track, frames, faces, start_s, time_s = self._follow.next_track, 0, 0, 0.0, 0.0
         with closing(_pictures(footage, parrot)) as seconds:
             for moment in self._follow.moments(footage):
                 closer, second = self._closer(moment, _at(seconds, moment.index) if parrot else None)
                 self.leaks.look(closer)
-                self.reid.look(closer, second)
+                looks = self._looks(moment)
+                self.reid.look(closer, second, looks)
                 self.consistency.look(closer)
                 self.utility.look(closer)
-                order.look(moment)
+                order.look(moment, looks)
                 start_s, time_s = (start_s if frames else moment.time_s), moment.time_s
                 frames, faces = frames + 1, faces + len(moment.faces)
                 progress(pair.name, len(moment.faces))
         order.check()
+        self.leaks.beside(unseen_frames=footage.unseen.frames, further_pictures=footage.result.further_pictures)
         self.files.append(
             AuditedFile(
                 name=pair.name,
@@ -120,22 +123,19 @@ class _Audit:
 
 
 class _Order:
-    """Looks at some results for faces too: many there, and hardly any in the original, is the wrong order."""
+    """Counts the faces of some results too: many there, and hardly any in the original, is the wrong order."""
 
-    def __init__(self, pair: Pair, tools: Tools) -> None:
-        self._pair, self._tools = pair, tools
-        self._original = self._result = self._sampled = self._checks = 0
+    def __init__(self, pair: Pair) -> None:
+        self._pair = pair
+        self._original = self._result = self._checks = 0
 
-    def look(self, moment: Moment) -> None:
-        """One more moment."""
-        if not moment.sampled:
-            return
-        self._sampled += 1
-        due = self._sampled <= ORDER_FIRST or self._sampled % ORDER_EVERY == 0
-        if due and self._checks < ORDER_CHECKS:
+    def look(self, moment: Moment, looks: Sequence[Look]) -> None:
+        """One more moment, and what was found in its result, if it was looked at."""
+        upright = next((look for look in looks if not look.turned), None)
+        if upright is not None and self._checks < ORDER_CHECKS:
             self._checks += 1
             self._original += sum(face.seen for face in moment.faces)
-            self._result += len(self._tools.detect(moment.result))
+            self._result += len(upright.sightings)
             if self._checks == ORDER_FIRST:  # rather than after an hour of footage
                 self.check()
 

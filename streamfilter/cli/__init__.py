@@ -26,6 +26,9 @@ def main() -> None:
     \b
     Start with:
       streamfilter run in.mp4 out.mp4
+      streamfilter run webcam:0 window:
+      streamfilter serve cameras.toml
+      streamfilter audit in.mp4 out.mp4
       streamfilter run --help
       streamfilter doctor
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING
 import click
 from rich.console import Console
 
-from streamfilter.audit.pairs import pairs_of
+from streamfilter.audit.footage import footage_of
+from streamfilter.audit.pairs import Pair, pairs_of
 from streamfilter.audit.section import Verdict
 from streamfilter.audit.settings import SECTIONS, AuditConfig
 from streamfilter.cli import options
 from streamfilter.cli.console import log_lines, say, stderr_console
 from streamfilter.cli.exits import Exit
 from streamfilter.cli.progress import progress
-from streamfilter.media.contents import contents
-from streamfilter.media.target import check_target
+from streamfilter.errors import InputError, OutputError
+from streamfilter.media.kinds import MEDIA_SUFFIXES
+from streamfilter.media.target import check_target, same_file
 from streamfilter.model_store.store import Store
 
 if TYPE_CHECKING:
@@ -151,23 +153,64 @@ def audit(
     console = stderr_console()
     context.find_root().with_resource(log_lines(console, verbose=verbose))
     config = AuditConfig(interval_s=interval, fail_on=fail_on, seed=seed)
-    given = [original, anonymised, *recognisers, *filter(None, [parrot])]
+    pairs = pairs_of(original, anonymised)
+    seconds = _parrots(pairs, original, parrot) if parrot else ()
     for target in filter(None, (html, json_path)):
-        check_target(target, sources=given, overwrite=overwrite)
+        _check_report(target, (*pairs, *seconds), recognisers, overwrite=overwrite)
     if html and json_path and html.resolve() == json_path.resolve():
         raise click.UsageError(f"{html} cannot be both the page and the JSON report; give them two names")
     if include_originals and not quiet:
         say(console, "warning: the page will show original faces; do not publish it", style="yellow")
-    pairs = pairs_of(original, anonymised)
+    frames = len(pairs) if len(pairs) > 1 else footage_of(pairs[0]).original.frames
     store = Store(folder) if folder else Store.default()
     tools = context.obj or Tools.load(store, recognisers, threads=threads)
-    frames = len(pairs) if len(pairs) > 1 else contents(pairs[0].original).frames
     with _watch(console, original.name, frames, by_file=len(pairs) > 1, quiet=quiet) as watch:
         report = run_audit(original, anonymised, tools, config, parrot=parrot, progress=watch)
-    _write(report, html, json_path, include_originals=include_originals)
     if not quiet:
         print_report(report, Console(highlight=False))
+    try:
+        _write(report, html, json_path, include_originals=include_originals)
+    except OutputError:
+        if quiet:  # what took an hour to measure shall not be lost
+            print_report(report, Console(highlight=False))
+        raise
     context.exit(CODES[report.verdict])
+
+
+def _parrots(pairs: Sequence[Pair], original: Path, parrot: Path) -> tuple[Pair, ...]:
+    """Pairs of the originals and their second results, checked before an hour is spent on the first.
+
+    Raises:
+        InputError: they are the first results, or do not belong to the originals.
+    """
+    try:
+        seconds = pairs_of(original, parrot)
+        if len(seconds) == 1:
+            footage_of(seconds[0])
+    except InputError as error:
+        raise InputError(f"--parrot: {error}") from error
+    for first, second in zip(pairs, seconds, strict=False):
+        if same_file(first.result, second.result):
+            raise InputError(
+                f"--parrot: {second.result} is the result that is audited; give another result of the same "
+                "tool for the same original"
+            )
+    return seconds
+
+
+def _check_report(path: Path, pairs: Sequence[Pair], recognisers: Sequence[Path], *, overwrite: bool) -> None:
+    """Refuse a report in place of anything that is read, and one that would look like a video or picture.
+
+    Raises:
+        OutputError: it cannot be written there.
+    """
+    from streamfilter.audit.recognise.calibration import beside  # noqa: PLC0415
+
+    files = [file for pair in pairs for file in (pair.original, pair.result)]
+    models = [file for model in recognisers for file in (model, beside(model))]
+    check_target(path, sources=[*files, *models], overwrite=overwrite)
+    if path.suffix.lower() in MEDIA_SUFFIXES:
+        raise OutputError(f"the report {path} has the ending of a video or picture; end it in .json or .html")
 
 
 def _write(report: AuditReport, html: Path | None, json_path: Path | None, *, include_originals: bool) -> None:

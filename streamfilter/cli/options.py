@@ -202,7 +202,8 @@ def live_options(command: F) -> F:
             "--max-latency",
             type=click.FloatRange(min=1),
             metavar="MS",
-            help="Live: beyond this latency work is shed: smaller faces, then every second frame, then covers.",
+            help="Live: beyond this latency, look-ahead included, work is shed: smaller faces, then every second "
+            "frame, then covers.",
         ),
         click.option(
             "--rtsp-transport",

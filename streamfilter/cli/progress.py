@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 LINE_INTERVAL_S = 5.0
+# Before, the pace is that of models warming up and of the first file alone.
+TELLS_AFTER_S, TELLS_AFTER = 5.0, 20
 MAX_LINE_INTERVAL_S = 60.0
 LINES_SPREAD = 0.1  # of the time that a job has taken: long jobs report more seldom
 BAR_INTERVAL_S = 0.1
@@ -40,8 +42,12 @@ class Meter:
 
     @property
     def left_s(self) -> float | None:
-        """Seconds until the expected number of frames is reached at this pace; None where that is unknown."""
-        if self.expected is None or not self.done:
+        """Seconds until the expected number of frames is reached at this pace; None where that is unknown.
+
+        It is unknown in the first 5 s and before 20 are done.
+        """
+        early = self.done < TELLS_AFTER or self._clock() - self._start < TELLS_AFTER_S
+        if self.expected is None or early:
             return None
         return max(self.expected - self.done, 0) / self.fps
 

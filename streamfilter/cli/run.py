@@ -32,7 +32,7 @@ Examples:
   streamfilter run holiday/ protected/ --overwrite
   streamfilter run in.mp4 out.mp4 --audio drop --seed 7 --report out.jsonl
   streamfilter run webcam:0 window:
-  streamfilter run rtsp://camera.local/stream rtsp://server.local/safe page:8080 record.mkv --max-latency 500
+  streamfilter run rtsp://camera.local/stream rtsp://server.local/safe page:8080 record.mkv --max-latency 800
 
 \b
 Exit codes:
@@ -41,10 +41,14 @@ Exit codes:
   2    the command itself cannot work: an unknown option, a value out of range
   3    all was written and protected, but frames were blanked or parts of a source could not be decoded
   130  stopped by Ctrl-C or a termination signal; the unfinished target was removed
+
+A live run ends properly with the first Ctrl-C (0 or 3, or 1 if a sink was not finished), at once with the second (130).
+A page that other machines may reach (page:0.0.0.0:8080) demands the token in the environment variable
+STREAMFILTER_TOKEN.
 """
 
 
-@click.command("run", help=HELP, short_help="Replace every face in videos, images and folders.")
+@click.command("run", help=HELP, short_help="Replace every face in videos, images, folders and live streams.")
 @click.argument("sources", nargs=-1, required=True, type=click.Path())
 @click.argument("sink", type=click.Path())
 @options.encoding_options

@@ -116,7 +116,9 @@ class Rate:
         self._forget(now_s)
         if len(self._times) < 2:
             return 0.0
-        return (len(self._times) - 1) / max(self._times[-1] - self._times[0], 1e-6)
+        count, first_s, last_s = len(self._times), self._times[0], self._times[-1]
+        # The latter for a burst after which nothing came, as when a lost stream's last frames are let go.
+        return min((count - 1) / max(last_s - first_s, 1e-6), count / max(now_s - first_s, 1e-6))
 
     def _forget(self, now_s: float) -> None:
         while self._times and self._times[0] < now_s - RATE_S:

@@ -68,6 +68,22 @@ def _figures(counts: Counts, runs: Runs, limits: Limits) -> Iterator[Figure]:
     yield _of_faces("partly_bare", "Partly bare face-frames", counts.partly, counts, partly)
     doubtful = "Untouched where a face was expected between two looks, but the detectors find none there."
     yield _of_faces("unconfirmed", "Doubtful places", counts.unconfirmed, counts, doubtful)
+    yield _beside(
+        Figure(name="unseen_frames", label="Frames that nobody compared", value=counts.unseen, unit="frames"),
+        limits.unseen_frames,
+        "Of the result, beside no frame of the original, and no repetition of a neighbour: they may show anything.",
+    )
+    yield _beside(
+        Figure(name="further_pictures", label="Covers, thumbnails, other streams", value=counts.further_pictures),
+        limits.further_pictures,
+        "Pictures in the result that nobody looked at; take them out, they may show the original.",
+    )
+
+
+def _beside(figure: Figure, most: int, note: str) -> Figure:
+    """What nobody compared breaks no limit, and keeps none: with it leaks are not judged."""
+    few = int(figure.value or 0) <= most
+    return replace(figure, limit=f"<= {most}", kept=True if few else None, note="" if few else note)
 
 
 def _of_faces(name: str, label: str, value: float, counts: Counts, note: str = "", *, unit: str = "faces") -> Figure:
@@ -84,12 +100,20 @@ def _sentence(counts: Counts, runs: Runs) -> str:
     if not counts.faces:
         return "No face was found in the original, so nothing can be said. That is not the same as safe."
     if not counts.bare:
-        return f"None of {plural(counts.faces, 'face')} on {plural(counts.frames, 'frame')} can be seen in the result."
+        frames = plural(counts.frames, "frame")
+        none = f"None of {plural(counts.faces, 'face')} on {frames} can be seen at its place in the result"
+        rest = _not_compared(counts)
+        return f"{none}, but {rest} could not be compared. That is not the same as safe." if rest else f"{none}."
     run = f"the longest run is {plural(runs.longest_frames, 'frame')}, {_where(runs)}"
     return (
         f"{per_cent(counts.bare / counts.faces)} of the faces can be seen in the result: {counts.bare:,} of "
         f"{counts.faces:,}, on {counts.bare_frames:,} of {plural(counts.frames, 'frame')}; {run}."
     )
+
+
+def _not_compared(counts: Counts) -> str:
+    kinds = ((counts.unseen, "further frame"), (counts.further_pictures, "further picture"))
+    return " and ".join(plural(number, noun) for number, noun in kinds if number)
 
 
 def _tables(counts: Counts) -> Iterator[Table]:

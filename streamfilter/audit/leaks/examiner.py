@@ -72,6 +72,11 @@ class Leaks:
             self._counts.list_frame(moment.source, moment.index)
             self._runs.add(moment.source, moment.index, moment.time_s, frame_s)
 
+    def beside(self, *, unseen_frames: int, further_pictures: int) -> None:
+        """After a file's last moment: what its result holds beside what was compared."""
+        self._counts.unseen += unseen_frames
+        self._counts.further_pictures += further_pictures
+
     def conclude(self) -> Section:
         """What was found."""
         return conclusion.section(self._counts, self._runs, self._course, self._ranking.ranked(), self._limits)

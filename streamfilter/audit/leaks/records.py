@@ -94,6 +94,8 @@ class Counts:
     unconfirmed: int = 0
     frames: int = 0
     bare_frames: int = 0
+    unseen: int = 0
+    further_pictures: int = 0
     listed: list[tuple[str, int]] = field(default_factory=list)
     by_source: Counter[str] = field(default_factory=Counter)
     faces_by_source: Counter[str] = field(default_factory=Counter)

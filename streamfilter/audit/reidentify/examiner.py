@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+from streamfilter.audit.elsewhere import HOW, Anywhere, Elsewhere, Look
 from streamfilter.audit.limits import Limits
 from streamfilter.audit.moment import Face, Moment
 from streamfilter.audit.recognise import Recogniser
@@ -16,7 +17,7 @@ from streamfilter.audit.reidentify.plots import plots
 from streamfilter.audit.reidentify.series import Course, Series
 from streamfilter.audit.reidentify.tables import tables
 from streamfilter.audit.reidentify.wording import notes, sentence
-from streamfilter.audit.section import Plot, Section, judged
+from streamfilter.audit.section import Figure, Plot, Section, judged
 from streamfilter.structures import Floats
 
 Embeddings = Mapping[str, Floats]
@@ -27,7 +28,7 @@ class Reidentification:
 
     Args:
         recognisers: Each makes every attack by itself.
-        limits: `true_accepts` and `fewest_pairs` are used.
+        limits: `true_accepts`, `fewest_pairs` and `recognised_anywhere` are used.
         seed: Of all that is drawn: pairs, the faces that are blurred for comparison, and intervals.
         compared: So many faces at most are blurred and pixelised for comparison, each by every recogniser.
     """
@@ -38,15 +39,18 @@ class Reidentification:
         self._recognisers, self._limits, self._seed = tuple(recognisers), limits, seed
         self._names = tuple(recogniser.name for recogniser in recognisers)
         self._keeper, self._series = Keeper(), Series(self._names)
+        self._elsewhere = Elsewhere(recognisers, limits, seed=seed)
         self._sample = Sample(recognisers, most=compared, seed=seed)
 
-    def look(self, moment: Moment, parrot: Mapping[int, Embeddings] | None = None) -> None:
+    def look(self, moment: Moment, parrot: Mapping[int, Embeddings] | None = None, looks: Sequence[Look] = ()) -> None:
         """One more moment.
 
         Args:
             moment: Faces without embeddings are passed over.
             parrot: Per track the embeddings of the same faces in a second result of the same tool, if there is one.
+            looks: What was found in the result, at whatever place, where the detectors looked at it.
         """
+        self._elsewhere.look(moment, looks)
         for face in moment.faces:
             if self._names and all(name in face.identity for name in self._names):
                 self._take(moment, face, (parrot or {}).get(face.track, {}))
@@ -71,19 +75,29 @@ class Reidentification:
         faces, course = Faces.of(tuple(self._keeper)), self._series.course()
         findings = [attack(r, faces, course, self._sample.faces, self._seed) for r in self._recognisers]
         numbers = [figures(found, self._limits, self._seed) for found in findings]
-        every = tuple(figure for group in numbers for figure in group)
+        anywhere = self._elsewhere.conclude()
+        every = tuple(_in_order(anywhere, numbers))
         verdict = judged(every)
         decisive = [(found, group[0]) for found, group in zip(findings, numbers, strict=True)]
         return Section(
             name="reid",
             title="Re-identification",
             verdict=verdict,
-            sentence=sentence(verdict, decisive),
+            sentence=sentence(verdict, decisive, anywhere.sentence if anywhere else ""),
             figures=every,
-            tables=tables(findings, self._recognisers, course, self._seed),
+            tables=(*(anywhere.tables if anywhere else ()), *tables(findings, self._recognisers, course, self._seed)),
             plots=_plots(findings, course),
-            notes=notes(findings, self._keeper.forgotten, len(faces.seen)),
+            pictures=anywhere.pictures if anywhere else (),
+            notes=(*notes(findings, self._keeper.forgotten, len(faces.seen)), *((HOW,) if anywhere else ())),
         )
+
+
+def _in_order(anywhere: Anywhere | None, numbers: Sequence[Sequence[Figure]]) -> Iterator[Figure]:
+    """Those of the search in the whole result come first: they hold for all recognisers."""
+    if anywhere:
+        yield anywhere.figure
+    for group in numbers:
+        yield from group
 
 
 def _plots(findings: Sequence[Findings], course: Course) -> tuple[Plot, ...]:

@@ -10,8 +10,14 @@ from streamfilter.audit.section import Figure, Verdict
 from streamfilter.audit.wording import amount, limit, one_in, per_cent, plural, within
 
 
-def sentence(verdict: Verdict, judged: Sequence[tuple[Findings, Figure]]) -> str:
-    """The conclusion, from each recogniser's findings and decisive figure."""
+def sentence(verdict: Verdict, judged: Sequence[tuple[Findings, Figure]], anywhere: str = "") -> str:
+    """The conclusion, from each recogniser's findings and decisive figure; first who is recognised anywhere."""
+    if anywhere and all(figure.value is None for _, figure in judged):
+        return anywhere
+    return f"{anywhere} {_at_its_place(verdict, judged)}".lstrip()
+
+
+def _at_its_place(verdict: Verdict, judged: Sequence[tuple[Findings, Figure]]) -> str:
     if verdict is Verdict.UNKNOWN:
         return f"Whether people can be recognised could not be judged: {_reason(judged)}."
     found, figure = max(judged, key=lambda item: item[1].value if item[1].value is not None else -1.0)
@@ -19,9 +25,9 @@ def sentence(verdict: Verdict, judged: Sequence[tuple[Findings, Figure]]) -> str
     before = per_cent(originals.value) if originals else "unknown"
     people = plural(originals.groups if originals else 0, "person")
     share, pairs = amount(figure.value, figure.unit), plural(figure.n or 0, "comparison")
-    most = "" if verdict is Verdict.FAILED or not figure.value else "at most "
+    most = "" if figure.kept is False or not figure.value else "at most "
     return (
-        f"People can be recognised in {most}{share} of {pairs} "
+        f"At its place a person can be recognised in {most}{share} of {pairs} "
         f"(allowed: {limit(figure)}; untouched originals: {before}) by {found.recogniser}, which knows {people} from "
         f"another moment. {one_in(DECISIVE)} strangers would pass too."
     )

@@ -14,7 +14,10 @@ from streamfilter.audit.wording import clock, number, one_in
 
 _LIMIT_WORDS = {
     "bare_faces": "face-frames whose pixels survive, at most",
+    "unseen_frames": "frames of the result beside none of the original, beyond which leaks are not judged",
+    "further_pictures": "covers, thumbnails and other streams, beyond which leaks are not judged",
     "true_accepts": "true accept rate at a false accept rate of 1 in 1,000, at most",
+    "recognised_anywhere": "faces anywhere in the result in which a person of the original is recognised, at most",
     "fewest_pairs": "compared pairs below which re-identification is not judged",
     "equal_error_rate": "equal error rate of invented identities, at most",
     "within_track": "mean cosine of a track's faces to their mean, at least",
