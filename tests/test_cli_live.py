@@ -17,6 +17,7 @@ from streamfilter.cli.exits import Exit
 from streamfilter.cli.live import is_live, sorted_ends
 from streamfilter.errors import ConfigError
 from streamfilter.media.address import AddressKind
+from streamfilter.media.contents import contents
 from tests.media_factory import film, make_video, tracks
 from tests.scenes import FlatModels
 
@@ -43,6 +44,7 @@ def test_a_recording_taken_for_live_reaches_every_sink_in_its_own_time(recording
     assert 40 <= len(frames) <= 51
     assert 1.5 < times[-1] < 3
     assert tracks(tmp_path / "out.mkv", "audio")
+    assert contents(tmp_path / "out.mkv").made_by_streamfilter
     assert (tmp_path / "hls" / "live.m3u8").read_text("utf-8").startswith("#EXTM3U")
     assert "page: http://127.0.0.1:" in result.stderr
 
@@ -68,6 +70,14 @@ def test_what_cannot_be_a_sink_is_refused_before_anything_starts(recording: Path
     result = called(recording, "webcam:0", "--live")
     assert result.exit_code == Exit.USAGE
     assert "source only" in result.stderr
+
+
+@pytest.mark.parametrize("option", [["--report", "r.jsonl"], ["--keep-metadata"]])
+def test_options_that_a_live_run_would_ignore_are_refused(recording: Path, tmp_path: Path, option: list[str]) -> None:
+    result = called(recording, tmp_path / "out.mkv", "--live", *option)
+    assert result.exit_code == Exit.USAGE
+    assert option[0] in result.stderr
+    assert not (tmp_path / "out.mkv").exists()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems always have a screen")

@@ -52,6 +52,17 @@ def is_live(source: str, forced: bool | None) -> bool:
     return Address.parse(source).live if forced is None else forced
 
 
+def refuse_for_live(*, report: bool, keep_metadata: bool) -> None:
+    """Options that a live run would ignore.
+
+    Raises:
+        ConfigError: One of them was given.
+    """
+    for name, given in (("--report", report), ("--keep-metadata", keep_metadata)):
+        if given:
+            raise ConfigError(f"{name} is for recordings; leave it out, or add --no-live")
+
+
 def sorted_ends(source: str, sinks: list[str]) -> Ends:
     """The addresses of a command line.
 

@@ -11,7 +11,7 @@ from streamfilter.assemble import wire
 from streamfilter.cli import options
 from streamfilter.cli.batch import Batch
 from streamfilter.cli.console import log_lines, say, stderr_console
-from streamfilter.cli.live import LiveWishes, is_live, live_job, run_live, sorted_ends
+from streamfilter.cli.live import LiveWishes, is_live, live_job, refuse_for_live, run_live, sorted_ends
 from streamfilter.cli.reporting import header, open_report
 from streamfilter.config import Audio, Device, MediaConfig
 from streamfilter.live_config import Transport
@@ -106,6 +106,7 @@ def run(
     config = options.filter_config(seed=seed, min_face=min_face, hold=hold, look_ahead=look_ahead)
     predictor = options.predictor(landmarks, landmarks_file)
     if is_live(sources[0], live):
+        refuse_for_live(report=report_path is not None, keep_metadata=keep_metadata)
         ends = sorted_ends(sources[0], [*sources[1:], sink])
         wishes = LiveWishes(
             max_latency_ms=max_latency,

@@ -12,6 +12,7 @@ from streamfilter.errors import ConfigError, OutputError
 from streamfilter.media.encoded import EncodedPacket, StreamParameters
 from streamfilter.media.outlets.muxing import Muxer
 from streamfilter.media.outlets.outlet import Outlet, OutletConfig
+from streamfilter.media.signature import SIGNATURE
 from streamfilter.media.target import check_target
 
 # What is not yet in the file is lost with the process: no part of it may wait for longer than this.
@@ -83,7 +84,7 @@ class Recording:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = WholeWrites(path, "wb" if overwrite else "xb")
         try:
-            self._muxer = Muxer(self._file, container, parameters, options)
+            self._muxer = Muxer(self._file, container, parameters, options, comment=SIGNATURE)
         except BaseException:
             self._file.close()
             raise

@@ -32,6 +32,7 @@ class Muxer:
         container: FFmpeg's name of the format.
         parameters: Of the stream.
         options: Of the format.
+        comment: Written into the container, where it has a place for one.
         buffer_size: The most that is written at once.
         io_open: Opens each file of a format that has many, by name and FFmpeg's flags.
 
@@ -46,6 +47,7 @@ class Muxer:
         parameters: StreamParameters,
         options: Mapping[str, str],
         *,
+        comment: str = "",
         buffer_size: int = 32_768,
         io_open: Callable[[str, int, dict[str, str]], IO[bytes]] | None = None,
     ) -> None:
@@ -59,6 +61,8 @@ class Muxer:
             buffer_size=buffer_size,
             io_open=io_open,
         )
+        if comment:
+            self._output.metadata["comment"] = comment
         self._head: InputContainer | None = None
         try:
             self._streams = self._add_streams(parameters)
