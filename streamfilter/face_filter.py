@@ -140,7 +140,7 @@ class FaceFilter:
         with self.times.stage("detect"):
             find = self._detect_still if frame.still else self._detect
             found, error = attempt(find, frame.image) if looks else (None, None)
-        with self.times.stage("track"):
+        with self.times.stage("scene"):
             cut = bool(attempt(self._scene_cut, frame.image)[0])
             if cut:
                 self._tracker.reset()
