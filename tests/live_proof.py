@@ -19,7 +19,7 @@ import numpy as np
 from streamfilter.metrics.survival import coding_floor, survival
 from streamfilter.structures import Floats, Image
 from tests.live_kit import Resources, resources, wait_until
-from tests.live_measure import PLAYER, read_number
+from tests.live_measure import PLAYER, CounterClock, Watcher, read_number
 from tests.scenes import FACE_PX, scene
 
 ROOT = Path(__file__).parent.parent
@@ -125,6 +125,26 @@ def face_box(number: int) -> Floats:
 
 
 # --- pictures with their numbers ---
+
+
+class Collector(Watcher):
+    """A watcher that also keeps the pictures that tell a number, at most one in `every_s`.
+
+    Attributes:
+        kept: Number and RGB picture, in order; only ever appended to.
+    """
+
+    def __init__(self, url: str, *, clock: CounterClock, every_s: float = 0.0) -> None:
+        super().__init__(url, clock=clock)
+        self.kept: list[tuple[int, Image]] = []
+        self._every_s, self._kept_s = every_s, 0.0
+
+    def _note(self, frame: av.VideoFrame) -> None:
+        super()._note(frame)
+        seen = self.sightings[-1]
+        if seen.number is not None and seen.at_s - self._kept_s >= self._every_s:
+            self._kept_s = seen.at_s
+            self.kept.append((seen.number, frame.to_ndarray(format="rgb24")))
 
 
 def pictures(source: Path | str, most: int = 100_000) -> Iterator[tuple[int | None, Image]]:

@@ -20,7 +20,6 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import av
 import numpy as np
 
 from streamfilter.config import Device, TrackConfig
@@ -28,8 +27,8 @@ from streamfilter.detect import Detector
 from streamfilter.metrics.survival import coding_floor, survival
 from streamfilter.structures import Image
 from tests.live_kit import RtspServer, cpu_s, wait_until
-from tests.live_measure import CounterClock, Sighting, Watcher, compare, percentile
-from tests.live_proof import REAL_MODELS, STAND_INS, Command, originals
+from tests.live_measure import CounterClock, Watcher, compare, percentile
+from tests.live_proof import REAL_MODELS, STAND_INS, Collector, Command, originals
 from tests.rtsp_films import LOOP_S, counter_films
 
 KEEP_EVERY_S = 2.0
@@ -37,22 +36,6 @@ FACE_SCORE = 0.6
 FACE_PX = 24
 SIDE_PX = 960
 SETTLE_S = 10.0
-
-
-class Collector(Watcher):
-    """A watcher that also keeps a picture now and then, with its number."""
-
-    def __init__(self, url: str, clock: CounterClock) -> None:
-        super().__init__(url, clock=clock)
-        self.kept: list[tuple[int, Image]] = []
-        self._kept_s = 0.0
-
-    def _note(self, frame: av.VideoFrame) -> None:
-        super()._note(frame)
-        seen = self.sightings[-1]
-        if seen.count is not None and seen.number is not None and seen.at_s - self._kept_s >= KEEP_EVERY_S:
-            self._kept_s = seen.at_s
-            self.kept.append((seen.number, frame.to_ndarray(format="rgb24")))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +82,7 @@ class Soak:
             with (
                 Command(*words, log=self.folder / "said", code=code) as running,
                 Watcher(camera.url("yard"), clock=self.clock) as source,
-                Collector(server.url("out"), self.clock) as sink,
+                Collector(server.url("out"), clock=self.clock, every_s=KEEP_EVERY_S) as sink,
             ):
                 wait_until(lambda: sink.first(0) and source.first(0), within_s=120, what=(running.said, sink.errors))
                 time.sleep(SETTLE_S)
@@ -142,10 +125,8 @@ class Soak:
             at_s=now_s, memory_mb=held.memory_mb, threads=held.threads, descriptors=held.descriptors, cores=cores
         )
         self.samples.append(sample)
-        last = running.said.splitlines()[-1:]
-        print(
-            f"{held.memory_mb:.0f} MB, {held.threads} threads, {held.descriptors} descriptors, {cores:.2f} cores; {last}"
-        )
+        held_now = f"{held.memory_mb:.0f} MB, {held.threads} threads, {held.descriptors} descriptors, {cores:.2f} cores"
+        print(f"{held_now}; {running.said.splitlines()[-1]}")
 
     def _lose(self, kind: str, camera: RtspServer, sink: Watcher) -> None:
         lost_s = time.monotonic()
@@ -160,15 +141,9 @@ class Soak:
         there_s = time.monotonic()
         back_s = sink.wait_for_frame(sent_after_s=there_s, within_s=60).at_s - there_s
         shown = [seen for seen in sink.sightings if lost_s <= seen.at_s < there_s]
+        frozen, cards = sum(seen.repeat for seen in shown), sum(seen.number is None for seen in shown)
         self.outages.append(
-            Outage(
-                kind=kind,
-                at_s=lost_s,
-                lasted_s=there_s - lost_s,
-                back_s=back_s,
-                frozen=sum(seen.repeat for seen in shown),
-                cards=sum(seen.number is None for seen in shown),
-            )  # fmt: skip
+            Outage(kind=kind, at_s=lost_s, lasted_s=there_s - lost_s, back_s=back_s, frozen=frozen, cards=cards)
         )
         print(self.outages[-1])
 
@@ -230,9 +205,7 @@ def _arguments(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--size", default="640x360", metavar="WxH")
     parser.add_argument("--fps", type=int, default=25)
     parser.add_argument("--outages", type=int, default=0, help="so many times the server is killed, for 5 s")
-    parser.add_argument(
-        "--stop", type=float, default=0, metavar="SECONDS", help="the server is stalled once, for so long"
-    )
+    parser.add_argument("--stop", type=float, default=0, metavar="SECONDS", help="the server is stalled once")
     parser.add_argument("--every", type=float, default=10, metavar="SECONDS", help="between two samples")
     parser.add_argument("--page", action="store_true", help="with a browser page as a third sink")
     parser.add_argument("--stand-ins", action="store_true", help="without the generator, to try the soak itself")

@@ -105,20 +105,22 @@ class Rate:
 
     def __init__(self) -> None:
         self._times: deque[float] = deque()
+        self._since_s: float | None = None
 
     def add(self, now_s: float) -> None:
         """Count one."""
+        self._since_s = now_s if self._since_s is None else self._since_s
         self._times.append(now_s)
         self._forget(now_s)
 
     def at(self, now_s: float) -> float:
         """The rate."""
         self._forget(now_s)
-        if len(self._times) < 2:
+        if self._since_s is None or len(self._times) < 2:
             return 0.0
-        count, first_s, last_s = len(self._times), self._times[0], self._times[-1]
-        # The latter for a burst after which nothing came, as when a lost stream's last frames are let go.
-        return min((count - 1) / max(last_s - first_s, 1e-6), count / max(now_s - first_s, 1e-6))
+        steps, lasted_s = len(self._times) - 1, self._times[-1] - self._times[0]
+        # The latter for frames that come all at once, as those do that waited when a stream was lost.
+        return min(steps / max(lasted_s, 1e-6), (steps + 1) / max(min(now_s - self._since_s, RATE_S), 1e-6))
 
     def _forget(self, now_s: float) -> None:
         while self._times and self._times[0] < now_s - RATE_S:
