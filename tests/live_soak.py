@@ -154,9 +154,12 @@ class Soak:
             name: {f"p{share}_ms": round(percentile(values, share) * 1e3) for share in (50, 95, 99)}
             for name, values in (("from_source", delivery.latencies_s), ("added", delivery.added_s))
         }
+        cards = sum(outage.cards for outage in self.outages)
         counts = ("sent", "delivered", "share", "repeats", "unread", "backward", "longest_gap_s")
         return {
             "delivery": {name: getattr(delivery, name) for name in counts},
+            # A cover that fills the picture hides its number, but the frame arrived.
+            "share_with_covered_numbers": min(1.0, (delivery.delivered + delivery.unread - cards) / delivery.sent),
             "latency": latency,
             "look_ahead_ms": round(self._look_ahead_s() * 1e3),
             "lost_at_source": len(source.losses),
