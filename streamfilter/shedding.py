@@ -64,7 +64,8 @@ class ShedConfig:
 
     Attributes:
         max_latency_ms: Above it work is shed; from the arrival of a frame until it leaves the filter.
-        shed_after_s: The least time between two steps down, so that each can show what it saves.
+        shed_after_s: The least time between two steps down, so that each can show what it saves; frames that were in
+            the look-ahead at the first step have to leave before that.
         recover_after_s: How long the latency must be low before one step up; doubled, up to `recover_most_s`, each time
             that step proves too much.
         recover_most_s: See above.
@@ -121,13 +122,13 @@ class Shedder:
         elif self._low_since_s is None:
             self._low_since_s = now_s
         if room_ms > 0 and min(latency_ms, self._mean_ms) > limit_ms:
-            self._shed(now_s)
+            self._shed(now_s, settles_s=self._config.shed_after_s + waited_ms / 1e3)
         elif self._low_since_s is not None and now_s - self._low_since_s >= self._patience_s:
             self._recover(now_s)
         return self.level
 
-    def _shed(self, now_s: float) -> None:
-        if self.level is Level.COVER or now_s - (self._changed_s or 0.0) < self._config.shed_after_s:
+    def _shed(self, now_s: float, settles_s: float) -> None:
+        if self.level is Level.COVER or now_s - (self._changed_s or 0.0) < settles_s:
             return
         if now_s - self._recovered_s < max(RELAPSE_S, self._patience_s):
             self._patience_s = min(2 * self._patience_s, self._config.recover_most_s)

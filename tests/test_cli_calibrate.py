@@ -105,7 +105,7 @@ def test_photos_that_do_not_count_are_told(calibrate: Calibrate, photos: Path, n
         (("sface", "--photos", "nowhere"), 1, "nowhere cannot be read"),
         (("sface", "--photos", "people", "--pairs", "none.txt"), 1, "none.txt cannot be read"),
         (("missing.onnx", "--photos", "people"), 1, "no model file at missing.onnx"),
-        (("sface", "--photos", "people", "--out", "no/where.json"), 1, "where.json cannot be written"),
+        (("sface", "--photos", "people", "--out", "people"), 1, "people is a folder where a file name is needed"),
         (("sface",), 2, "--photos"),
     ],
 )

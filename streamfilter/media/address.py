@@ -10,6 +10,7 @@ from types import MappingProxyType
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from streamfilter.errors import ConfigError
+from streamfilter.redact import HIDDEN
 
 
 class AddressKind(StrEnum):
@@ -64,7 +65,6 @@ _V4L2 = re.compile(r"/dev/video\d+")
 # Some cameras take the password in the path, and services a key: `user=admin_password=secret_channel=1.sdp`.
 _SECRET_PART = re.compile(r"(?i)(user|usr|login|pass|pwd|psw|token|key|auth|secret|sign|session)[a-z]*[=:]")
 _RANDOM = re.compile(r"(?=.*\d)[A-Za-z0-9_-]{16,}")
-HIDDEN = "***"
 
 
 @dataclass(frozen=True, eq=True, kw_only=True)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from streamfilter.metrics.over_time import correlation
 from streamfilter.structures import Doubles, Floats, Image
 
 MIDDLE = 0.6  # of each side of the box
@@ -103,5 +104,4 @@ def _same(a: Floats, b: Floats, floor: float) -> bool | None:
 def _correlation(a: Floats, b: Floats) -> float:
     x: Doubles = a.astype(np.float64) - a.mean(dtype=np.float64)
     y: Doubles = b.astype(np.float64) - b.mean(dtype=np.float64)
-    scale = float(np.sqrt((x**2).sum() * (y**2).sum()))
-    return float((x * y).sum() / scale) if scale > 1e-9 else 0.0
+    return correlation(x, y) or 0.0

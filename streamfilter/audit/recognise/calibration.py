@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from streamfilter.errors import ConfigError, ModelError, OutputError
+from streamfilter.audit.report.whole_file import write_whole
+from streamfilter.errors import ConfigError, ModelError
 
 SCHEMA = 1
 KIND = "streamfilter recogniser calibrations"
@@ -125,13 +126,7 @@ def save(path: Path, calibrations: Sequence[Calibration]) -> None:
         OutputError: It cannot be written.
     """
     document = {"kind": KIND, "schema": SCHEMA, "calibrations": [asdict(item) for item in calibrations]}
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        partial.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise OutputError(f"{path} cannot be written: {error.strerror}; name another place with --out") from error
+    write_whole(path, json.dumps(document, indent=2) + "\n")
 
 
 def load(path: Path) -> tuple[Calibration, ...]:
