@@ -1,6 +1,6 @@
 """Doing less to keep up: how much work each level saves, and when to move between levels, from measured latency alone.
 
-No level protects less: what a frame that is passed over in detection rests on is said in `face_filter`.
+Known faces stay protected at every level; what a frame that is passed over in detection rests on, `face_filter` says.
 """
 
 from __future__ import annotations

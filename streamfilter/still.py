@@ -58,12 +58,14 @@ class StillDetector:
         return _rows(Detections(xyxy, found.score, found.landmarks - edge), np.flatnonzero(inside))
 
     def _each_once(self, first: Detections, added: Detections) -> Detections:
-        """All of the first look, and of the others what lies elsewhere; without echoes."""
+        """All of the first look, and of the others what lies elsewhere and repeats no face at another scale."""
         config = self.detector.config
         elsewhere = [overlap(box, first.xyxy).max(initial=0.0) <= config.nms_iou for box in added.xyxy]
         added = _rows(added, np.flatnonzero(np.array(elsewhere, bool)))
         both = _joined([first, _rows(added, suppress(added.xyxy, added.score, config.nms_iou))])
-        return _rows(both, np.flatnonzero(~echoes(both.xyxy, both.score, config.threshold)))
+        repeated = echoes(both.xyxy, both.score, config.threshold)
+        repeated[: len(first)] = False  # however sure a small box within it is, a face of the first look stays
+        return _rows(both, np.flatnonzero(~repeated))
 
 
 def believed(found: Detections, others: Sequence[Detections]) -> Detections:

@@ -86,6 +86,7 @@ def test_drawings_can_be_read(opened: Opened) -> None:
 def test_text_stands_out_from_the_paper(opened: Opened) -> None:
     """Contrast of the WCAG's level AA, for the words that carry the verdict and for the smallest ones."""
     for selector in (".stamp", ".advice", ".note", ".score-sentence", ".card-evidence", "h1"):
+        assert opened.page.locator(selector).count() > 0, selector
         assert opened.page.evaluate(CONTRAST, selector) >= 4.5, selector
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from streamfilter.config import DetectConfig, Device
 from streamfilter.detect import Detector
-from streamfilter.still import LOOKS, Look, StillDetector, believed
+from streamfilter.still import LOOKS, StillDetector, believed
 from streamfilter.structures import Detections
 
 PHOTO = np.full((200, 300, 3), 128, np.uint8)
@@ -69,12 +69,38 @@ def test_the_mirrored_border_is_taken_off_again() -> None:
     assert found([], b448=[([5, 60, 45, 100], 0.9)]) == []  # wholly in the border: its mirror image
 
 
-@given(st.lists(st.tuples(st.floats(0, 200), st.floats(0, 100), st.floats(20, 90), st.floats(0.3, 1)), max_size=6))
-def test_no_face_of_the_first_look_is_lost(faces: list[tuple[float, float, float, float]]) -> None:
-    first = [([x, y, x + side, y + side], score) for x, y, side, score in faces]
-    kept = found(first, s320=first, s448=first)
-    alone = found(first)
-    assert kept[: len(alone)] == alone
+FACES = st.lists(
+    st.builds(
+        lambda x, y, side, score: ([x, y, x + side, y + side], score),
+        st.floats(0, 200, width=32),
+        st.floats(0, 100, width=32),
+        st.floats(10, 190, width=32),
+        st.floats(0.3125, 1, width=32),
+    ),
+    max_size=6,
+)
+
+
+@given(first=FACES, near=FACES, far=FACES)
+def test_no_face_of_the_first_look_is_lost(first: Seen, near: Seen, far: Seen) -> None:
+    kept = found(first, s320=near, s448=far)
+    assert kept[: len(first)] == detections(first).xyxy.tolist()
+
+
+def test_a_sure_box_within_a_doubtful_face_does_not_replace_it() -> None:
+    whole, mouth = [10.0, 10, 190, 190], [85.0, 85, 115, 115]
+    assert whole in found([(whole, 0.35)], s320=[(mouth, 0.95)])
+
+
+def test_dark_photos_are_brightened_for_all_looks_but_the_first() -> None:
+    class Watching(Told):
+        def __call__(self, image: np.ndarray, *, long_side_px: int | None = None) -> Detections:
+            means.append(float(image.mean()))
+            return super().__call__(image, long_side_px=long_side_px)
+
+    means: list[float] = []
+    StillDetector(Watching([]))(np.full_like(PHOTO, 20))  # type: ignore[arg-type]
+    assert means == [20.0, *[80.0] * len(LOOKS)]
 
 
 def test_nothing_is_believed_of_nothing() -> None:
@@ -85,7 +111,7 @@ def test_nothing_is_believed_of_nothing() -> None:
 def test_looks_are_near_and_far() -> None:
     assert {look.long_side_px for look in LOOKS} >= {320, 1280}
     assert any(look.border for look in LOOKS)
-    assert Look(long_side_px=320).border == 0
+    assert len({look for look in LOOKS}) + 1 == 6
 
 
 @pytest.mark.real
