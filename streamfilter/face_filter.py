@@ -18,7 +18,6 @@ from streamfilter.errors import ProtectionError
 from streamfilter.lookahead import Lookahead, Moment
 from streamfilter.motion import area, inside
 from streamfilter.painter import AnyAnonymizer, AnyCompositor, Cover, Order, Painter
-from streamfilter.passed_over import PassedOver
 from streamfilter.scene import SceneCut
 from streamfilter.series import Series, Times, bridge, envelope
 from streamfilter.shedding import Effort
@@ -28,7 +27,6 @@ from streamfilter.track import NOMINAL_STEP_S, Tracker
 
 BLANK_GREY = 40
 SMOOTH_S = 0.25  # what is farther away says nothing of a landmark's place now
-UNLOOKED = "passed over in detection, and a face was in it"
 
 Detect = Callable[[Image], Detections | None]
 Landmark = Callable[[Image, Sequence[Track]], list[Track]]
@@ -43,11 +41,6 @@ def blank(frame: Frame, reason: str) -> SafeFrame:
 
 class FaceFilter:
     """Protects the faces of one stream.
-
-    With an `Effort` that looks at every second frame only, those in between are safe because the look-ahead holds each
-    until the next one was looked at: tracks coast through it, enlarged, and are bridged from both sides, and whoever
-    is first found in the next frame is covered in it as well. Where that one cannot tell (a cut, a pause, the end) it
-    is looked at after all, and blanked if somebody in it was not hidden. Without look-ahead every frame is looked at.
 
     Args:
         detect: Frame -> `Detections`; None where it did not run.
@@ -91,7 +84,7 @@ class FaceFilter:
         self._forget_time_and_people()
 
     def set_effort(self, effort: Effort) -> None:
-        """Do less work from the next frame on, or more again; no effort protects less."""
+        """Do less work from the next frame on, or more again; every frame is looked at whatever the effort."""
         self._effort = effort
         self._painter.set_effort(effort)
 
@@ -104,7 +97,6 @@ class FaceFilter:
 
     def flush(self) -> list[SafeFrame]:
         """All frames that still wait: the source has ended."""
-        self._look_back()
         return [self._protect(moment) for moment in self._lookahead.flush()]
 
     def reset(self) -> None:
@@ -121,8 +113,6 @@ class FaceFilter:
         self._source_s: float = 0.0
         self._known: set[int] = set()
         self._located: dict[int, Floats] = {}
-        self._passed: PassedOver | None = None
-        self._bare: set[Frame] = set()
 
     def _clock(self, source_s: float) -> float:
         """Time that only runs forward, whatever the time stamps of the source do."""
@@ -136,31 +126,19 @@ class FaceFilter:
 
     def _observe(self, frame: Frame, time_s: float) -> tuple[list[Track], bool, str | None]:
         """Tracks with landmarks, whether a scene begins, and why the faces of this frame are not known."""
-        looks = self._looks()
         with self.times.stage("detect"):
-            find = self._detect_still if frame.still else self._detect
-            found, error = attempt(find, frame.image) if looks else (None, None)
+            found, error = attempt(self._detect_still if frame.still else self._detect, frame.image)
+        failure = None if error is None else f"detection failed: {type(error).__name__}"
         with self.times.stage("scene"):
             cut = bool(attempt(self._scene_cut, frame.image)[0])
             if cut:
                 self._tracker.reset()
-        if cut and not looks:
-            looks, (found, error) = True, attempt(self._detect, frame.image)
-        if self._passed is not None and (cut or time_s - self._passed.time_s > self._config.track.doubtful_hold_s):
-            self._look_back()
-        failure = None if error is None else f"detection failed: {type(error).__name__}"
         with self.times.stage("track"):
             tracks, error = attempt(self._track, found, time_s)
             if error is not None or tracks is None:
                 failure = failure or f"tracking failed: {type(error).__name__}"
                 tracks = self._coast(time_s)
-        self._passed = None if looks else PassedOver.of(frame, time_s, tracks)
-        return (self._landmarked(frame.image, tracks) if looks else tracks), cut, failure
-
-    def _looks(self) -> bool:
-        """Whether this frame's faces are looked for; the one after a frame that was passed over always is."""
-        can_wait = self._config.track.lookahead_s > 0
-        return not (self._effort.every_second and can_wait) or self._passed is not None
+        return self._landmarked(frame.image, tracks), cut, failure
 
     def _landmarked(self, image: Image, tracks: list[Track]) -> list[Track]:
         """The tracks with landmarks, where anything is painted that would need them."""
@@ -171,15 +149,6 @@ class FaceFilter:
             located = self._locate(image, [self._with_hint(track) for track in tracks])
         self._located = {t.track_id: t.landmarks for t in located if t.landmarks is not None and self._sure(t)}
         return located
-
-    def _look_back(self) -> None:
-        """Look at the frame that was passed over after all; it is blanked if somebody is in it who was not hidden."""
-        passed, self._passed = self._passed, None
-        if passed is None:
-            return
-        hidden, _ = attempt(lambda: passed.hid(self._detect(passed.frame.image)))
-        if not hidden:
-            self._bare.add(passed.frame)
 
     def _track(self, found: Detections | None, time_s: float) -> list[Track]:
         tracks = self._tracker.update(found, time_s)
@@ -229,9 +198,6 @@ class FaceFilter:
 
     def _painted(self, moment: Moment) -> SafeFrame:
         frame = moment.frame
-        if frame in self._bare:
-            self._bare.remove(frame)
-            return blank(frame, UNLOOKED)
         if moment.failure is not None:
             return blank(frame, moment.failure)
         if not moment.tracks:

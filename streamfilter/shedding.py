@@ -1,6 +1,7 @@
 """Doing less to keep up: how much work each level saves, and when to move between levels, from measured latency alone.
 
-Known faces stay protected at every level; what a frame that is passed over in detection rests on, `face_filter` says.
+No level protects less: every frame is looked at by the detector at every level. Looking at every second frame was tried
+and taken out: whoever moves fast, comes or goes was bare in the frames between.
 """
 
 from __future__ import annotations
@@ -20,12 +21,10 @@ class Effort:
 
     Attributes:
         max_rung_px: The largest rung of the generator's ladder that may paint; None: the configured one.
-        every_second: Detection and landmarks run on every second frame only, in between tracks coast.
         generate: Whether faces are painted at all; where not, they are covered.
     """
 
     max_rung_px: int | None = None
-    every_second: bool = False
     generate: bool = True
 
 
@@ -38,9 +37,7 @@ class Level(IntEnum):
     """No face is painted larger than 128 px."""
     RUNG_64 = 2
     """No face is painted larger than 64 px."""
-    EVERY_SECOND = 3
-    """As above; detection and landmarks run on every second frame and are carried over to the others."""
-    COVER = 4
+    COVER = 3
     """As above; faces are covered instead of painted."""
 
     @property
@@ -53,8 +50,7 @@ _EFFORTS = {
     Level.FULL: Effort(),
     Level.RUNG_128: Effort(max_rung_px=128),
     Level.RUNG_64: Effort(max_rung_px=64),
-    Level.EVERY_SECOND: Effort(max_rung_px=64, every_second=True),
-    Level.COVER: Effort(max_rung_px=64, every_second=True, generate=False),
+    Level.COVER: Effort(max_rung_px=64, generate=False),
 }
 
 
