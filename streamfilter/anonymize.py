@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -15,6 +15,7 @@ from streamfilter.config import AnonymizeConfig, Device
 from streamfilter.errors import ConfigError, ModelError
 from streamfilter.model_files import shipped
 from streamfilter.onnx_model import Array, OnnxModel
+from streamfilter.shedding import Effort
 from streamfilter.structures import FaceCrop, Floats, Image, Patch, Track
 
 Z_WIDTH = 512
@@ -25,10 +26,27 @@ RUNG_FILES = {64: "face_64.onnx", 128: "face_128.onnx", 256: "face_256.onnx"}
 # reduced is sharper, and the slim 256 px rung costs little more than the one below. The band stops flicker.
 STRETCH = 0.8
 BAND = 0.12
+# A face may be shown again while no landmark is farther from where it was painted, in parts of the crop's side.
+REUSE_MOVE = 0.05
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Painted:
+    """The invented face that a track showed last, and the landmarks (68, 2) in its crop that it was painted for."""
+
+    face: Image
+    landmarks: Floats
+    shown_again: bool = False
+
+    def fits(self, crop: FaceCrop) -> bool:
+        """Whether it may be shown again, in this crop: once, and if the head did not move within it."""
+        if self.shown_again or self.face.shape != crop.image.shape:
+            return False
+        return bool(np.abs(self.landmarks - crop.landmarks).max() <= REUSE_MOVE * crop.size)
 
 
 class Anonymizer:
-    """Paints invented faces. The only state is one identity latent and one rung per track.
+    """Paints invented faces. The only state, per track, is one identity latent, one rung and the last invented face.
 
     Args:
         rungs: Generator models by the side of their picture in pixels.
@@ -44,7 +62,7 @@ class Anonymizer:
         self._identity_model = identity
         self._config = config
         self._seed = secrets.randbits(64) if config.seed is None else config.seed
-        self._most_px: int | None = None
+        self._effort = Effort()
         self.reset()
 
     @classmethod
@@ -94,15 +112,17 @@ class Anonymizer:
         """Forget every track."""
         self._identities: dict[int, Floats] = {}
         self._sides: dict[int, int] = {}
+        self._painted: dict[int, _Painted] = {}
 
     def forget(self, track_id: int) -> None:
         """Forget one track: its identity is never used again."""
         self._identities.pop(track_id, None)
         self._sides.pop(track_id, None)
+        self._painted.pop(track_id, None)
 
-    def limit_rung(self, side_px: int | None) -> None:
-        """Paint at rungs of at most `side_px` from now on, None: at all; the smallest there is always serves."""
-        self._most_px = side_px
+    def set_effort(self, effort: Effort) -> None:
+        """Paint at smaller rungs (the smallest always serves), or show faces twice; or as configured again."""
+        self._effort = effort
 
     def crop(self, image: Image, track: Track) -> FaceCrop | None:
         """The aligned crop of a track at the rung that fits its size, or None if it cannot be painted.
@@ -123,18 +143,27 @@ class Anonymizer:
         return FaceCrop(track.track_id, align.crop(image, matrix, size), align.transform(landmarks, matrix), matrix)
 
     def __call__(self, crops: Sequence[FaceCrop]) -> list[Patch]:
-        """Paint one invented face per crop, in the order given.
+        """Paint one invented face per crop, in the order given; with an effort to `reuse`, half of them at most.
 
         Raises:
             ModelError: The generator failed or gave values that are not finite.
         """
-        patches: dict[int, Patch] = {}
+        painted = self._again(crops) if self._effort.reuse else {}
         for size in sorted({crop.size for crop in crops}):
-            batch = [(i, crop) for i, crop in enumerate(crops) if crop.size == size]
-            faces = self._paint(size, [crop for _, crop in batch])
-            for (i, crop), face in zip(batch, faces, strict=True):
-                patches[i] = to_patch(crop, face)
-        return [patches[i] for i in range(len(crops))]
+            batch = [crop for crop in crops if crop.size == size and crop.track_id not in painted]
+            faces = self._paint(size, batch) if batch else []
+            painted |= {c.track_id: _Painted(face, c.landmarks) for c, face in zip(batch, faces, strict=True)}
+        self._painted = painted  # who is not among them now begins with a new picture
+        return [to_patch(crop, painted[crop.track_id].face) for crop in crops]
+
+    def _again(self, crops: Sequence[FaceCrop]) -> dict[int, _Painted]:
+        """Faces to be shown a second time: half of the crops at most, so that every frame has as much work."""
+        again: dict[int, _Painted] = {}
+        for crop in crops:
+            last = self._painted.get(crop.track_id)
+            if last is not None and len(again) < (len(crops) + 1) // 2 and last.fits(crop):
+                again[crop.track_id] = replace(last, shown_again=True)
+        return again
 
     def _paint(self, size: int, crops: Sequence[FaceCrop]) -> list[Image]:
         model = self._rungs[size]
@@ -167,7 +196,7 @@ class Anonymizer:
 
     def _side(self, track_id: int, side_px: float) -> int:
         """Smallest rung that is fine enough; the last one is kept within a band around the border."""
-        sides = [side for side in self._rungs if self._most_px is None or side <= self._most_px] or [min(self._rungs)]
+        sides = [side for side in self._rungs if side <= (self._effort.max_rung_px or side)] or [min(self._rungs)]
         last = self._sides.get(track_id)
         chosen = next((side for side in sides if side_px <= side * STRETCH), sides[-1])
         if last in sides and chosen != last:

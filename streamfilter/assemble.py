@@ -18,6 +18,7 @@ from streamfilter.face_filter import FaceFilter
 from streamfilter.guard import Guard
 from streamfilter.landmarks import AnyLandmarker, DlibLandmarker, Landmarker
 from streamfilter.onnx_model import OnnxModel
+from streamfilter.pipeline.beside import Beside
 from streamfilter.smooth import smooth_window
 from streamfilter.still import StillDetector
 from streamfilter.structures import FaceCrop
@@ -88,6 +89,7 @@ def wire(models: Models, config: FilterConfig) -> Guard:
             cover=cover,
             smooth=smooth_window,
             config=config,
+            beside=Beside(),
         )
     )
 

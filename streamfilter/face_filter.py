@@ -1,16 +1,20 @@
-"""The steps composed, single-threaded and without I/O: raw frames in, safe frames out, in order, some frames later.
+"""The steps composed, without I/O: raw frames in, safe frames out, in order, some frames later.
 
 Each region begins covered and generation may only replace the cover. Where the regions of a frame are not known, or
-one of them could not be painted, the whole frame is blank.
+one of them could not be painted, the whole frame is blank. Faces are found in one frame while earlier ones are painted,
+where somebody paints `beside`.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
+from streamfilter.beside import Beside, Here, Painting
 from streamfilter.config import FilterConfig
 from streamfilter.containment import attempt
 from streamfilter.decide import Decider, Decision
@@ -26,6 +30,7 @@ from streamfilter.timing import StageTimes
 from streamfilter.track import NOMINAL_STEP_S, Tracker
 
 BLANK_GREY = 40
+MOST_PAINTING = 2  # frames that may be on their way through the painter; more would only wait there
 SMOOTH_S = 0.25  # what is farther away says nothing of a landmark's place now
 
 Detect = Callable[[Image], Detections | None]
@@ -53,6 +58,7 @@ class FaceFilter:
         detect_still: As `detect`, for photos; the same if not given.
         tracker: Detections -> tracks, with lasting ids.
         scene_cut: Frame -> whether a new scene begins with it.
+        beside: Who paints; `Here` if not given. What finds faces and what paints them share no state but `times`.
     """
 
     def __init__(
@@ -68,6 +74,7 @@ class FaceFilter:
         detect_still: Detect | None = None,
         tracker: Tracker | None = None,
         scene_cut: SceneCut | None = None,
+        beside: Beside | None = None,
     ) -> None:
         self.times = StageTimes()
         self._config = config
@@ -81,6 +88,8 @@ class FaceFilter:
             anonymizer=anonymizer, compositor=compositor, cover=cover, config=config.anonymize, times=self.times
         )
         self._effort = Effort()
+        self._beside = beside or Here()
+        self._painting: deque[Painting] = deque()
         self._forget_time_and_people()
 
     def set_effort(self, effort: Effort) -> None:
@@ -89,24 +98,48 @@ class FaceFilter:
         self._painter.set_effort(effort)
 
     def push(self, frame: Frame) -> list[SafeFrame]:
-        """Take in one frame; returns those that are due: none at first, later mostly one."""
+        """Take in one frame; returns those that are finished: none at first, later mostly one."""
         time_s = self._clock(frame.time_s)
         tracks, cut, failure = self._observe(frame, time_s)
-        moments = self._lookahead.push(frame, time_s, tracks, cut=cut, failure=failure)
-        return [self._protect(moment) for moment in moments]
+        self._begin(self._lookahead.push(frame, time_s, tracks, cut=cut, failure=failure))
+        return self._finished(most_left=MOST_PAINTING)
+
+    def ready(self) -> list[SafeFrame]:
+        """Those that were finished in the meantime; waits for nothing."""
+        return self._finished(most_left=len(self._painting))
+
+    @property
+    def painting(self) -> bool:
+        """Whether `ready` will have something before long."""
+        return bool(self._painting)
 
     def flush(self) -> list[SafeFrame]:
         """All frames that still wait: the source has ended."""
-        return [self._protect(moment) for moment in self._lookahead.flush()]
+        self._begin(self._lookahead.flush())
+        safe = self._finished(most_left=0)
+        self._beside.rest()
+        return safe
 
     def reset(self) -> None:
         """Start afresh, as after a loss of the source: frames that wait are dropped, everyone is forgotten."""
+        self._beside.rest()
+        self._painting.clear()
         self._tracker.reset()
         self._scene_cut.reset()
         self._lookahead.reset()
         self._decider.reset()
         self._painter.reset()
         self._forget_time_and_people()
+
+    def _begin(self, moments: Sequence[Moment]) -> None:
+        self._painting.extend(self._beside(partial(self._protect, moment)) for moment in moments)
+
+    def _finished(self, *, most_left: int) -> list[SafeFrame]:
+        """In order: all that are done, and as many more as it takes to leave no more than `most_left`."""
+        safe = []
+        while self._painting and (len(self._painting) > most_left or self._painting[0].done()):
+            safe.append(self._painting.popleft().result())
+        return safe
 
     def _forget_time_and_people(self) -> None:
         self._now_s: float | None = None
@@ -191,7 +224,7 @@ class FaceFilter:
 
     def _protect(self, moment: Moment) -> SafeFrame:
         safe, error = attempt(self._painted, moment)
-        self._forget_the_gone()
+        self._forget_the_gone(moment.people)
         if error is not None or safe is None:
             return blank(moment.frame, f"painting failed: {type(error).__name__}")
         return safe
@@ -230,9 +263,8 @@ class FaceFilter:
         )
         return Order(considered, envelope(series), decision)
 
-    def _forget_the_gone(self) -> None:
-        people = self._lookahead.people
+    def _forget_the_gone(self, people: frozenset[int]) -> None:
         for track_id in self._known - people:
             self._decider.forget(track_id)
             self._painter.forget(track_id)
-        self._known = people
+        self._known = set(people)

@@ -79,7 +79,10 @@ def filter_file(
             tally.add(frame)
             see(frame)
 
-        damage = _run(_timed(source, times), guard, write) or (str(source.damage) if source.damage else None)
+        try:
+            damage = _run(_timed(source, times), guard, write) or (str(source.damage) if source.damage else None)
+        finally:
+            guard.reset()  # whatever ended it, nothing of this source may stay
         with times.stage("finish"):
             sink.close()
     return Outcome(

@@ -32,6 +32,15 @@ class AnyFilter(Protocol):
         """Take in one frame, return those that are due."""
         ...
 
+    def ready(self) -> list[SafeFrame]:
+        """Return those that were finished in the meantime."""
+        ...
+
+    @property
+    def painting(self) -> bool:
+        """Whether any is being painted."""
+        ...
+
     def flush(self) -> list[SafeFrame]:
         """Return all frames that still wait."""
         ...
@@ -66,6 +75,15 @@ class Guard:
         """Take in one frame; returns those that are due."""
         self._waiting.append(frame)
         return self._run(lambda: self._inner.push(frame), most_waiting=MAX_WAITING)
+
+    def ready(self) -> list[SafeFrame]:
+        """Return those that were finished in the meantime; waits for nothing."""
+        return self._run(self._inner.ready, most_waiting=MAX_WAITING)
+
+    @property
+    def painting(self) -> bool:
+        """Whether `ready` will have something before long."""
+        return self._inner.painting
 
     def flush(self) -> list[SafeFrame]:
         """Return all frames that still wait; none is left afterwards."""

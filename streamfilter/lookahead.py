@@ -27,13 +27,17 @@ Locate = Callable[[Image, Sequence[Track]], list[Track]]
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Moment:
-    """One frame that is due: its tracks, what came before and after for each, or why its faces are not known."""
+    """One frame that is due: its tracks, what came before and after for each, or why its faces are not known.
+
+    `people` are the ids of all tracks in it and in the frames that still wait.
+    """
 
     frame: Frame
     time_s: float
     tracks: tuple[Track, ...]
     series: dict[int, Series]
     failure: str | None = None
+    people: frozenset[int] = frozenset()
 
 
 @dataclass(eq=False, slots=True)
@@ -66,12 +70,6 @@ class Lookahead:
 
     def __len__(self) -> int:
         return len(self._waiting)
-
-    @property
-    def people(self) -> set[int]:
-        """Ids of all tracks in the frames that wait, and in the last one that left."""
-        latest = [self._gone[-1]] if self._gone else []
-        return {track_id for entry in (*self._waiting, *latest) for track_id in entry.tracks}
 
     def push(
         self, frame: Frame, time_s: float, tracks: Sequence[Track], *, cut: bool = False, failure: str | None = None
@@ -128,7 +126,8 @@ class Lookahead:
         self._gone.append(entry)
         while self._gone[0].time_s < entry.time_s - self._history_s or len(self._gone) > 2 * MAX_FRAMES:
             self._gone.popleft()
-        return Moment(frame, entry.time_s, tuple(entry.tracks.values()), series, entry.failure)
+        people = frozenset(track_id for each in (entry, *self._waiting) for track_id in each.tracks)
+        return Moment(frame, entry.time_s, tuple(entry.tracks.values()), series, entry.failure, people)
 
     def _series(self, entry: _Entry, track_id: int, *, ended: bool) -> Series:
         scene, closed = self._scene(entry)

@@ -34,8 +34,8 @@ class AnyAnonymizer(Protocol):
         """One invented face per crop."""
         ...
 
-    def limit_rung(self, side_px: int | None) -> None:
-        """Paint at no more than `side_px` from now on; None: as configured."""
+    def set_effort(self, effort: Effort) -> None:
+        """Paint smaller or fewer faces from now on, or as configured again."""
         ...
 
     def forget(self, track_id: int) -> None:
@@ -100,9 +100,9 @@ class Painter:
         self._generates = True
 
     def set_effort(self, effort: Effort) -> None:
-        """Paint smaller faces from now on, or none at all, or as configured again."""
+        """Paint fewer, smaller or no faces from now on, or as configured again."""
         self._generates = effort.generate
-        attempt(lambda: self._anonymizer.limit_rung(effort.max_rung_px))
+        attempt(lambda: self._anonymizer.set_effort(effort))
 
     def __call__(self, canvas: Image, source: Image, orders: Sequence[Order]) -> tuple[Region, ...]:
         """Paint every order into `canvas`, in place, the farthest first; `source` is the raw frame.

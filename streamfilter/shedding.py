@@ -1,7 +1,7 @@
-"""Doing less to keep up: how much work each level saves, and when to move between levels, from measured latency alone.
+"""Doing less to keep up: how much work each level saves, and when to move between levels.
 
-No level protects less: every frame is looked at by the detector at every level. Looking at every second frame was tried
-and taken out: whoever moves fast, comes or goes was bare in the frames between.
+No level protects less: at every level the detector looks at every frame, and every face is painted over in it. (Looking
+at every second frame was tried and taken out: whoever moves fast, comes or goes was bare in the frames between.)
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ from enum import IntEnum
 from streamfilter.errors import ConfigError
 
 MEMORY = 0.8  # of earlier latencies in the running mean
+LOSS_MEMORY = 0.95  # of earlier drops, per frame
+MOST_LOST = 0.08  # frames dropped for each that is shown: one now and then is nothing, more is too much work
+ROOM_MS = 250.0  # beyond the look-ahead, where nobody says how late is too late
 RELAPSE_S = 10.0  # who must shed again this soon after recovering waits longer the next time
 
 
@@ -20,25 +23,32 @@ class Effort:
     """How much work a filter puts into a frame.
 
     Attributes:
+        reuse: A face may be shown twice: painted in one frame, and moved to where the head is in the next.
         max_rung_px: The largest rung of the generator's ladder that may paint; None: the configured one.
         generate: Whether faces are painted at all; where not, they are covered.
     """
 
+    reuse: bool = False
     max_rung_px: int | None = None
     generate: bool = True
 
 
 class Level(IntEnum):
-    """The stated order in which work is shed."""
+    """The stated order in which work is shed.
+
+    Faces that are shown twice come first: on a CPU this saves more than the next smaller rung, and keeps the sharpness.
+    """
 
     FULL = 0
     """Everything as configured."""
-    RUNG_128 = 1
-    """No face is painted larger than 128 px."""
-    RUNG_64 = 2
-    """No face is painted larger than 64 px."""
-    COVER = 3
-    """As above; faces are covered instead of painted."""
+    REUSE = 1
+    """A face is painted in every second frame, and shown twice where the head hardly changed in between."""
+    RUNG_128 = 2
+    """As above; no face is painted larger than 128 px."""
+    RUNG_64 = 3
+    """As above; no face is painted larger than 64 px."""
+    COVER = 4
+    """Faces are covered instead of painted."""
 
     @property
     def effort(self) -> Effort:
@@ -48,9 +58,10 @@ class Level(IntEnum):
 
 _EFFORTS = {
     Level.FULL: Effort(),
-    Level.RUNG_128: Effort(max_rung_px=128),
-    Level.RUNG_64: Effort(max_rung_px=64),
-    Level.COVER: Effort(max_rung_px=64, generate=False),
+    Level.REUSE: Effort(reuse=True),
+    Level.RUNG_128: Effort(reuse=True, max_rung_px=128),
+    Level.RUNG_64: Effort(reuse=True, max_rung_px=64),
+    Level.COVER: Effort(reuse=True, max_rung_px=64, generate=False),
 }
 
 
@@ -74,6 +85,15 @@ class ShedConfig:
     recover_most_s: float = 60.0
     low_part: float = 0.6
 
+    @classmethod
+    def beyond(cls, lookahead_s: float, max_latency_ms: float | None = None) -> ShedConfig:
+        """For a filter of this look-ahead; without a limit of its own, `ROOM_MS` more than that.
+
+        Raises:
+            ConfigError: The limit is not above 0.
+        """
+        return cls(max_latency_ms=lookahead_s * 1e3 + ROOM_MS if max_latency_ms is None else max_latency_ms)
+
     def __post_init__(self) -> None:
         if not self.max_latency_ms > 0:
             raise ConfigError(f"--max-latency must be more than 0 ms, got {self.max_latency_ms:g}")
@@ -84,40 +104,44 @@ class ShedConfig:
 
 
 class Shedder:
-    """Decides the level from one latency after the other; it reads no clock.
+    """Decides the level from one frame after the other; it reads no clock.
 
-    It never sheds on a latency that is within the limit, moves one level at a time, and comes back to `FULL` when
-    latencies stay low.
+    It never sheds while the latency is within the limit and no frames are dropped, moves one level at a time, and comes
+    back to `FULL` when latencies stay low.
     """
 
     def __init__(self, config: ShedConfig) -> None:
         self._config = config
         self.level = Level.FULL
         self._mean_ms: float | None = None
+        self._lost = 0.0
         self._changed_s: float | None = None
         self._low_since_s: float | None = None
         self._recovered_s = -float("inf")
         self._patience_s = config.recover_after_s
 
-    def decide(self, latency_ms: float, now_s: float, *, waited_ms: float = 0.0) -> Level:
+    def decide(self, latency_ms: float, now_s: float, *, waited_ms: float = 0.0, dropped: int = 0) -> Level:
         """Take in the latency of a frame and return the level from now on.
 
         Args:
             latency_ms: From the arrival of the frame until it left the filter.
             now_s: When it left, on any clock that only runs forward.
             waited_ms: The part of it that was spent in the look-ahead on purpose: no level changes it.
+            dropped: Frames that found no room before the filter since the one before: it cannot keep up.
         """
         limit_ms = self._config.max_latency_ms
         worked_ms, room_ms = latency_ms - waited_ms, limit_ms - waited_ms
         if self._changed_s is None:  # the first frames of a stream are slow for reasons of their own
             self._changed_s = now_s
         self._mean_ms = latency_ms if self._mean_ms is None else _mixed(self._mean_ms, latency_ms)
-        low = worked_ms < self._config.low_part * room_ms or room_ms <= 0
+        self._lost = LOSS_MEMORY * self._lost + (1 - LOSS_MEMORY) * dropped
+        loses = self._lost > MOST_LOST
+        low = not loses and (worked_ms < self._config.low_part * room_ms or room_ms <= 0)
         if not low:
             self._low_since_s = None
         elif self._low_since_s is None:
             self._low_since_s = now_s
-        if room_ms > 0 and min(latency_ms, self._mean_ms) > limit_ms:
+        if loses or (room_ms > 0 and min(latency_ms, self._mean_ms) > limit_ms):
             self._shed(now_s, settles_s=self._config.shed_after_s + waited_ms / 1e3)
         elif self._low_since_s is not None and now_s - self._low_since_s >= self._patience_s:
             self._recover(now_s)
@@ -141,7 +165,7 @@ class Shedder:
 
     def _move(self, level: Level, now_s: float) -> None:
         self.level, self._changed_s = level, now_s
-        self._mean_ms = None  # what was measured at another level says nothing about this one
+        self._mean_ms, self._lost = None, 0.0  # what was measured at another level says nothing about this one
 
 
 def _mixed(before_ms: float, latency_ms: float) -> float:

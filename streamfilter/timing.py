@@ -1,4 +1,4 @@
-"""How long each stage took, per frame, in bounded memory."""
+"""How long each stage took, per frame, in bounded memory; stages may be timed in several threads."""
 
 from __future__ import annotations
 
@@ -48,5 +48,5 @@ class StageTimes:
                 "p50_ms": float(np.percentile(recent, 50)) / 1e6,
                 "p95_ms": float(np.percentile(recent, 95)) / 1e6,
             }
-            for name, recent in self._recent.items()
+            for name, recent in list(self._recent.items())
         }

@@ -39,6 +39,11 @@ class Source:
         self._started_s = time.monotonic()
         self._count = 0
 
+    def put(self, frame: Frame) -> None:
+        with self._changed:
+            self._frames.append(frame)
+            self._changed.notify_all()
+
     def give(self, n: int = 1, *, pts: int | None = None) -> None:
         for _ in range(n):
             now_s = time.monotonic()
@@ -90,6 +95,11 @@ class Protector:
     def flush(self) -> list[SafeFrame]:
         rest, self.waiting = self.waiting, []
         return [self.safe(frame) for frame in rest]
+
+    def ready(self) -> list[SafeFrame]:
+        return []
+
+    painting = False
 
     def reset(self) -> None:
         self.resets += 1

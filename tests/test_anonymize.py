@@ -7,6 +7,7 @@ from streamfilter import align
 from streamfilter.anonymize import Anonymizer, to_patch
 from streamfilter.config import AnonymizeConfig, Device
 from streamfilter.errors import ConfigError
+from streamfilter.shedding import Effort
 from streamfilter.structures import FaceCrop, Track
 from tests.synthetic_face import face_shape, placed
 
@@ -120,3 +121,86 @@ def test_a_chin_below_the_crop_is_still_covered():
 def test_no_rung_small_enough_is_an_error(shipped):
     with pytest.raises(ConfigError, match="at most 32 px"):
         Anonymizer.load(config=AnonymizeConfig(max_rung_px=32), device=Device.CPU)
+
+
+class Strokes:
+    """A generator whose every picture has a grey level of its own."""
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+        self.input_names = frozenset({"surroundings"})
+        self.grey = 0
+
+    def __call__(self, surroundings: np.ndarray) -> dict[str, np.ndarray]:
+        self.batches.append(len(surroundings))
+        levels = np.arange(self.grey + 1, self.grey + 1 + len(surroundings), dtype=np.float32)
+        self.grey += len(surroundings)
+        faces = np.ones((len(surroundings), 3, 128, 128), np.float32) * levels[:, None, None, None] / 127.5 - 1
+        return {"face": faces}
+
+
+def with_strokes() -> tuple[Anonymizer, Strokes]:
+    model = Strokes()
+    return Anonymizer({128: model}, Strokes(), AnonymizeConfig(seed=1, max_rung_px=128)), model  # type: ignore[dict-item]
+
+
+def shown(anonymizer: Anonymizer, *tracks: Track) -> list[int]:
+    """The grey levels of the faces."""
+    crops = [crop for track in tracks if (crop := anonymizer.crop(frame(), track)) is not None]
+    return [int(patch.image[64, 64, 0]) for patch in anonymizer(crops)]
+
+
+def test_every_face_is_painted_in_every_frame_unless_it_may_be_reused():
+    anonymizer, _ = with_strokes()
+    assert [shown(anonymizer, track_of(100))[0] for _ in range(4)] == [1, 2, 3, 4]
+    anonymizer.set_effort(Effort(reuse=True))
+    assert [shown(anonymizer, track_of(100))[0] for _ in range(4)] == [4, 5, 5, 6]
+    anonymizer.set_effort(Effort())
+    assert [shown(anonymizer, track_of(100))[0] for _ in range(2)] == [7, 8]
+
+
+@pytest.mark.parametrize("n", [2, 3, 5])
+def test_reuse_spreads_the_work_over_the_frames(n):
+    anonymizer, model = with_strokes()
+    anonymizer.set_effort(Effort(reuse=True))
+    tracks = [track_of(100, k) for k in range(n)]
+    for _ in range(20):
+        shown(anonymizer, *tracks)
+    assert model.batches[0] == n
+    assert set(model.batches[1:]) <= {n // 2, (n + 1) // 2}
+
+
+def test_a_reused_face_lies_where_the_head_is_now():
+    anonymizer, model = with_strokes()
+    anonymizer.set_effort(Effort(reuse=True))
+    shown(anonymizer, track_of(100))
+    moved = track_of(110, at=(320.0, 310.0))
+    crop = anonymizer.crop(frame(), moved)
+    assert crop is not None
+    (patch,) = anonymizer([crop])
+    assert len(model.batches) == 1
+    np.testing.assert_allclose(patch.matrix, align.ffhq_matrix(moved.landmarks, 128), atol=1e-3)
+    np.testing.assert_array_equal(patch.mask, align.face_mask(crop.landmarks, 128))
+
+
+def test_a_head_that_changed_is_painted_anew():
+    anonymizer, model = with_strokes()
+    anonymizer.set_effort(Effort(reuse=True))
+    track = track_of(100)
+    shown(anonymizer, track)
+    opened = track.landmarks.copy()
+    opened[55:60, 1] += 8  # the lower lip
+    shown(anonymizer, Track(1, track.xyxy, landmarks=opened, confidence=1.0))
+    assert len(model.batches) == 2
+
+
+def test_nobody_gets_the_face_of_somebody_else_or_of_long_ago():
+    anonymizer, _ = with_strokes()
+    anonymizer.set_effort(Effort(reuse=True))
+    assert shown(anonymizer, track_of(100, 1)) == [1]
+    assert shown(anonymizer, track_of(100, 2)) == [2]
+    assert shown(anonymizer, track_of(100, 1)) == [3]  # it was away for a frame
+    anonymizer.forget(1)
+    assert shown(anonymizer, track_of(100, 1)) == [4]
+    anonymizer.reset()
+    assert shown(anonymizer, track_of(100, 1)) == [5]

@@ -141,12 +141,9 @@ def test_memory_is_bounded_by_frames_and_by_bytes():
 
 def test_people_are_those_who_may_still_be_painted():
     delay = line(0.2)
-    for index in range(10):
-        delay.push(frame(index), index * 0.04, [track(1)] if index < 5 else [])
-    assert delay.people == {1}
-    for index in range(10, 12):
-        delay.push(frame(index), index * 0.04, [])
-    assert delay.people == set()
+    moments = [m for k in range(12) for m in delay.push(frame(k), k * 0.04, [track(1)] if k < 5 else [])]
+    moments += delay.flush()
+    assert [moment.people for moment in moments] == [{1}] * 5 + [set()] * 7
 
 
 def test_a_failure_stays_with_its_frame():
@@ -161,4 +158,3 @@ def test_reset_forgets_everything():
     delay.push(frame(0), 0.0, [track(1)])
     delay.reset()
     assert delay.flush() == []
-    assert delay.people == set()

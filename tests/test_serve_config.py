@@ -18,6 +18,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
+from streamfilter import json_log
 from streamfilter.config import Audio, Device
 from streamfilter.errors import ConfigError, InputError
 from streamfilter.json_log import EVENTS, LineFormatter, LogForm, log_to, tell
@@ -146,7 +147,8 @@ def test_a_camera_has_its_own_settings_those_of_defaults_or_the_usual() -> None:
     assert {a.audio, b.audio} == {Audio.DROP}
     assert (a.live.stall_s, a.encoder.crf, a.encoder.threads) == (2.5, 30, 1)
     assert a.pipeline.shed is not None
-    assert (a.pipeline.shed.max_latency_ms, a.pipeline.keep_s, b.pipeline.shed) == (200, 0.2, None)
+    assert b.pipeline.shed is not None
+    assert (a.pipeline.shed.max_latency_ms, a.pipeline.keep_s, b.pipeline.shed.max_latency_ms) == (200, 0.2, 650)
 
 
 def test_one_seed_for_all_gives_every_camera_other_people() -> None:
@@ -228,6 +230,17 @@ def test_commented_keys_of_the_sample_show_the_defaults() -> None:
         ("[server]\nthreads = -1\n" + ONE, "serve.toml:2: [server]: threads: must not be negative"),
         ("[server]\nhots = 'x'\n" + ONE, "serve.toml:2: [server]: unknown key 'hots'; did you mean 'host'?"),
         ("[defaults]\nname = 'x'\n" + ONE, "serve.toml:2: [defaults]: unknown key 'name'"),
+        ("[server]\nport = " + "1" * 5000 + "\n" + ONE, "serve.toml: no TOML that is meant"),
+        ("x = " + "[" * 5000 + "]" * 5000, "serve.toml: no TOML that is meant"),
+        (ONE + "x = " + "[" * 300 + "]" * 300, "serve.toml:4: camera 'door': unknown key 'x'"),
+        (ONE + "hold_s = 1" + "0" * 400, "serve.toml:4: camera 'door': hold_s: the number is too large"),
+        (ONE + "seed = 0x" + "f" * 5000, "serve.toml:4: camera 'door': seed: the number is too large"),
+        (ONE + 'rate = "1e999999999"', "serve.toml:4: camera 'door': rate: the text must be a rate such as 25"),
+        (ONE + 'size = "²x480"', "serve.toml:4: camera 'door': size: the text must be a size"),
+        (ONE + f'size = "{"1" * 5000}x480"', "serve.toml:4: camera 'door': size: the text must be a size"),
+        (ONE + 'codec = "a\\u0000b"', "serve.toml:4: camera 'door': codec: the text holds a NUL"),
+        ("[server]\nstop_s = 1e300\n" + ONE, "serve.toml:2: [server]: stop_s: must be above 0 and at most 3600"),
+        (ONE + 'sinks = ["a.ts", "file:///a%00b"]', "serve.toml:4: camera 'door': sinks: the file:// address"),
     ],
 )
 def test_an_error_names_file_line_and_key(text: str, message: str) -> None:
@@ -293,7 +306,7 @@ def test_beyond_loopback_a_token_is_demanded() -> None:
     assert config.server.token == TOKEN
     assert TOKEN not in repr(config)
     assert TOKEN in config.secrets
-    assert "serve.toml:4: [server]: token_env: the environment variable 'T' is not set" in refusal(
+    assert "serve.toml:4: [server]: token_env: the environment variable that it names is not set" in refusal(
         text + 'token_env = "T"\n' + ONE
     )
     assert "serve.toml:4: [server]: token_env: the token must have" in refusal(
@@ -325,6 +338,14 @@ def test_a_token_file_may_be_read_by_a_group_but_not_by_all(tmp_path: Path) -> N
     secret.chmod(0o644)
     assert "can be read by others; chmod o-rwx" in refusal(text)
     assert "token: token_file" not in refusal(text.replace("[server]", "[server]\ntoken_env = 'T'"))
+
+
+@pytest.mark.parametrize("pasted", [TOKEN, "/" + TOKEN, 40 * TOKEN, TOKEN + "=", "a\\u0000" + TOKEN])
+@pytest.mark.parametrize("key", ["token_env", "token_file"])
+def test_a_token_in_the_place_of_its_name_is_not_quoted(key: str, pasted: str) -> None:
+    message = refusal(f'[server]\n{key} = "{pasted}"\n' + ONE)
+    assert message.startswith(f"serve.toml:2: [server]: {key}: ")
+    assert TOKEN not in message
 
 
 # --- no credential in any line ---------------------------------------------------------------------------------------
@@ -365,7 +386,7 @@ def test_no_log_line_holds_a_secret_wherever_it_stands(given_url: tuple[str, str
     url, secret = given_url
     out = io.StringIO()
     with log_to(out, LineFormatter(form, {secret}), verbose=True):
-        tell(event, **{key: [f"{secret} of {url}"] for key in EVENTS[event]})
+        tell(event, **{key: [f"of {url}" if key in json_log.NAMES else f"{secret} of {url}"] for key in EVENTS[event]})
         logging.getLogger("streamfilter.media").warning("%s: %s", url, secret)
         logging.getLogger("streamfilter.media").error("failed", exc_info=InputError(f"{url} {secret}"))
     lines = out.getvalue().splitlines()
@@ -386,6 +407,33 @@ def test_what_is_no_secret_stays_readable() -> None:
     assert redacted("rtsp://u:p w@cam/x") == "rtsp://*** w@cam/x"
     assert described(InputError("no picture")) == "no picture"
     assert described(ValueError("bad")) == "ValueError: bad"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("rtsp:/admin:secret@10.0.0.1/s does not exist", "rtsp:/***@10.0.0.1/s does not exist"),
+        ("admin:sec/ret@cam/s does not exist", "***@cam/s does not exist"),
+        ("rtsp://h/user=admin_password=secret_channel=1.sdp", "rtsp://h/***"),
+        ("http://h/live/pwd/secret/x", "http://h/live/pwd/***"),
+        (r"C:\me@home\a.mp4 does not exist", r"C:\me@home\a.mp4 does not exist"),
+        ("door: lost at 12:30, see me@home", "door: lost at 12:30, see me@home"),
+    ],
+)
+def test_what_looks_like_a_login_or_a_password_is_hidden(text: str, shown: str) -> None:
+    assert redacted(text) == shown
+
+
+def test_a_short_password_is_hidden_in_sentences_and_spoils_no_names() -> None:
+    text = '[[camera]]\nname = "door"\nsource = "rtsp://me:door@10.0.0.1/x?stream=live&api_key=k3y&long=longer-than-that"\n'
+    secrets = read(text).secrets
+    assert {"door", "k3y", "longer-than-that"} <= secrets
+    assert "live" not in secrets
+    out = io.StringIO()
+    with log_to(out, LineFormatter(LogForm.JSON, secrets)):
+        tell("sink.failed", camera="door", sink="door.mkv", reason="live: the door is shut")
+    line = json.loads(out.getvalue())
+    assert (line["camera"], line["sink"], line["reason"]) == ("door", "door.mkv", "live: the *** is shut")
 
 
 def test_json_lines_keep_to_their_schema() -> None:

@@ -61,13 +61,15 @@ def test_the_order_is_the_stated_one():
     told = levels([500.0] * 100)
     assert list(dict.fromkeys(told)) == [
         Level.FULL,
+        Level.REUSE,
         Level.RUNG_128,
         Level.RUNG_64,
         Level.COVER,
     ]
     efforts = [level.effort for level in Level]
-    assert [effort.max_rung_px for effort in efforts] == [None, 128, 64, 64]
-    assert [effort.generate for effort in efforts] == [True, True, True, False]
+    assert [effort.reuse for effort in efforts] == [False, True, True, True, True]
+    assert [effort.max_rung_px for effort in efforts] == [None, None, 128, 64, 64]
+    assert [effort.generate for effort in efforts] == [True, True, True, True, False]
 
 
 def test_steps_down_leave_time_to_see_what_they_save():
@@ -88,7 +90,7 @@ def test_a_load_between_two_levels_does_not_flap():
         after = shedder.decide(300.0 if before is Level.FULL else 60.0, now_s)
         if after < before:
             tries.append(now_s)
-        assert after <= Level.RUNG_128
+        assert after <= Level.REUSE
         now_s += STEP_S
     gaps = np.diff(tries)
     assert len(tries) < 25
@@ -112,6 +114,25 @@ def test_waiting_in_the_look_ahead_is_not_held_against_the_filter():
 def test_a_look_ahead_beyond_the_limit_sheds_nothing():
     shedder = Shedder(ShedConfig(max_latency_ms=100))
     assert {shedder.decide(450, k * STEP_S, waited_ms=400) for k in range(100)} == {Level.FULL}
+
+
+def test_frames_that_are_dropped_shed_work_however_low_the_latency():
+    shedder = Shedder(CONFIG)
+    told = [shedder.decide(60.0, k * STEP_S, dropped=k % 2) for k in range(100)]
+    assert told[-1] > Level.FULL
+    assert told == sorted(told)
+    later = [shedder.decide(60.0, (100 + k) * STEP_S) for k in range(3000)]
+    assert later[-1] is Level.FULL
+
+
+def test_a_frame_that_is_dropped_now_and_then_sheds_nothing():
+    shedder = Shedder(CONFIG)
+    assert {shedder.decide(60.0, k * STEP_S, dropped=k % 25 == 0) for k in range(500)} == {Level.FULL}
+
+
+def test_without_a_limit_of_its_own_it_is_the_look_ahead_and_some_room():
+    assert ShedConfig.beyond(0.4).max_latency_ms == 650
+    assert ShedConfig.beyond(0.4, 500.0).max_latency_ms == 500
 
 
 @pytest.mark.parametrize("bad", [{"max_latency_ms": 0}, {"max_latency_ms": 100, "low_part": 1.0}])
@@ -196,7 +217,7 @@ def test_levels_may_change_at_any_frame():
     guard = Guard(protector)
     out = []
     for k, one in enumerate(world.frames()):
-        guard.set_effort(Level((k * 7) % 4 if k % 3 == 0 else (k // 3) % 4).effort)
+        guard.set_effort(Level((k * 7) % 5 if k % 3 == 0 else (k // 3) % 5).effort)
         out += guard.push(one)
     out += guard.flush()
     assert guard.failures == 0
@@ -229,9 +250,9 @@ def test_the_rung_limit_is_met_and_lifted(limit_px, side):
     rungs = {px: Generator(px) for px in (64, 128, 256)}
     anonymizer = Anonymizer(rungs, Generator(0), AnonymizeConfig(seed=1))  # type: ignore[arg-type]
     assert anonymizer._side(1, 400.0) == 256
-    anonymizer.limit_rung(limit_px)
+    anonymizer.set_effort(Effort(max_rung_px=limit_px))
     assert anonymizer._side(1, 400.0) == side
-    anonymizer.limit_rung(None)
+    anonymizer.set_effort(Effort())
     assert anonymizer._side(1, 400.0) == 256
 
 

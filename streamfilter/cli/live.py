@@ -105,7 +105,7 @@ def live_job(ends: Ends, media: MediaConfig, config: FilterConfig, wishes: LiveW
         ConfigError: A value cannot work.
     """
     rate = None if wishes.rate is None else Fraction(wishes.rate).limit_denominator(1001)
-    shed = None if wishes.max_latency_ms is None else ShedConfig(max_latency_ms=wishes.max_latency_ms)
+    shed = ShedConfig.beyond(config.track.lookahead_s, wishes.max_latency_ms)
     return LiveJob(
         source=ends.source,
         sinks=ends.encoded,

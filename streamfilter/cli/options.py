@@ -202,8 +202,8 @@ def live_options(command: F) -> F:
             "--max-latency",
             type=click.FloatRange(min=1),
             metavar="MS",
-            help="Live: beyond this latency, look-ahead included, work is shed: smaller faces, then every second "
-            "frame, then covers.",
+            help="Live: beyond this latency, look-ahead included, or where frames are dropped, work is shed: faces "
+            "shown twice, then smaller ones, then covers. Default: 250 ms more than the look-ahead.",
         ),
         click.option(
             "--rtsp-transport",

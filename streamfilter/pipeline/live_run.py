@@ -22,6 +22,7 @@ from streamfilter.timing import StageTimes
 
 CARD_TEXT = "no signal"
 _WAKE_S = 0.05  # how soon a stop is noticed
+_POLL_S = 0.004  # how soon it is noticed that a frame was painted
 
 
 class LiveProtector(Protocol):
@@ -34,6 +35,15 @@ class LiveProtector(Protocol):
 
     def push(self, frame: Frame) -> list[SafeFrame]:
         """Take in one frame, return those that are due."""
+        ...
+
+    def ready(self) -> list[SafeFrame]:
+        """Return those that were finished in the meantime; waits for nothing."""
+        ...
+
+    @property
+    def painting(self) -> bool:
+        """Whether `ready` will have something before long."""
         ...
 
     def flush(self) -> list[SafeFrame]:
@@ -62,7 +72,8 @@ class LiveRun:
         signal: Signal | None,
         see: Callable[[SafeFrame], None],
     ) -> None:
-        self.reader = Reader(source, lost_after_s=config.keep_s)
+        reconnects = (lambda: 0) if signal is None else (lambda: signal.reconnects)
+        self.reader = Reader(source, lost_after_s=config.keep_s, reconnects=reconnects)
         self.fan_out = fan_out
         self._protect, self._config, self._signal, self._see = protect, config, signal, see
         self._shedder = None if config.shed is None else Shedder(config.shed)
@@ -71,16 +82,20 @@ class LiveRun:
         self._latest: SafeFrame | None = None
         self._losses = 0
         self._protected = self._blanked = self._cards = self._replaced = self._covered = 0
-        self._shown_s = time.monotonic()
+        self._shown_s = self._newest_s = time.monotonic()
+        self._dropped = 0
         self._flushed = True
 
     def turn(self) -> bool:
         """Take one frame, or do what is to be done while none comes; False when the source has ended."""
-        arrival = self.reader.inbox.take(min(_WAKE_S, 0.5 / self._config.card_fps))
+        painting = bool(attempt(lambda: self._protect.painting)[0])
+        arrival = self.reader.inbox.take(_POLL_S if painting else min(_WAKE_S, 0.5 / self._config.card_fps))
         if arrival is not None:
             self._filter(arrival)
         elif self.reader.inbox.drained:
             return False
+        elif painting:
+            self._emit_all(attempt(lambda: _safe(self._protect.ready()))[0] or [])
         else:
             self._idle(time.monotonic())
         return True
@@ -145,25 +160,26 @@ class LiveRun:
             self._losses = arrival.losses
             self._flush()
             attempt(self._protect.reset)
-        self._flushed = False
+        self._flushed, self._newest_s = False, arrival.at_s
         self._times.add("inbox", _ns(time.monotonic() - arrival.at_s))
         due, error = attempt(lambda: _safe(self._protect.push(arrival.frame)))
         if error is not None or due is None:
             attempt(self._protect.reset)  # what waited in it is lost with it, so that nothing of it can come later
             due = [blank(arrival.frame, f"filter failed: {type(error).__name__}")]
-        self._emit_all(due, arrival)
+        self._emit_all(due)
 
     def _flush(self) -> None:
         if not self._flushed:
             self._flushed = True
             due, _ = attempt(lambda: _safe(self._protect.flush()))
-            self._emit_all(due or [], None)
+            for safe in due or []:  # what was held back for the look-ahead says nothing about the work
+                attempt(self._emit, safe)
 
-    def _emit_all(self, due: list[SafeFrame], newest: Arrival | None) -> None:
+    def _emit_all(self, due: list[SafeFrame]) -> None:
         for safe in due:
             _, error = attempt(self._emit, safe)
-            if error is None and newest is not None and safe.captured_s is not None:
-                self._shed(safe.captured_s, newest.at_s)
+            if error is None and safe.captured_s is not None:
+                self._shed(safe.captured_s)
 
     def _emit(self, safe: SafeFrame) -> None:
         """Out to the sinks."""
@@ -183,12 +199,14 @@ class LiveRun:
         if safe.captured_s is not None:
             self._times.add("protected", _ns(time.monotonic() - safe.captured_s))
 
-    def _shed(self, captured_s: float, newest_s: float) -> None:
+    def _shed(self, captured_s: float) -> None:
         if self._shedder is None:
             return
         now_s = time.monotonic()
-        waited_ms = max(newest_s - captured_s, 0.0) * 1e3
-        self._work_at(self._shedder.decide((now_s - captured_s) * 1e3, now_s, waited_ms=waited_ms))
+        waited_ms = max(self._newest_s - captured_s, 0.0) * 1e3
+        dropped, self._dropped = self.reader.inbox.dropped - self._dropped, self.reader.inbox.dropped
+        level = self._shedder.decide((now_s - captured_s) * 1e3, now_s, waited_ms=waited_ms, dropped=dropped)
+        self._work_at(level)
 
     def _work_at(self, level: Level) -> None:
         if level is not self._level:

@@ -15,8 +15,10 @@ from streamfilter.media.live_encoder import EncoderConfig
 from streamfilter.media.outlets.outlet import OutletConfig
 from streamfilter.pipeline import PipelineConfig
 from streamfilter.pipeline.crew import Restart
+from streamfilter.redact import names_secret
 from streamfilter.shedding import ShedConfig
 
+_LONG = 8
 _LOCAL = frozenset({AddressKind.FILE, AddressKind.HLS})
 
 
@@ -24,7 +26,7 @@ _LOCAL = frozenset({AddressKind.FILE, AddressKind.HLS})
 class Camera:
     """Two cameras that are equal need no restart. `repr` shows no credential.
 
-    `max_latency_ms`: beyond it, work is shed; None: never.
+    `max_latency_ms`: beyond it, work is shed; None: see `ShedConfig.beyond`.
     """
 
     name: str
@@ -38,12 +40,13 @@ class Camera:
     cards: PipelineConfig = field(default_factory=PipelineConfig)
     # More threads would only wait for each other: other cameras have work for the other cores.
     encoder: EncoderConfig = field(default_factory=lambda: EncoderConfig(threads=1))
-    outlets: OutletConfig = field(default_factory=OutletConfig)
+    # Nobody sits beside a server: a disk that was full is tried again, as servers are.
+    outlets: OutletConfig = field(default_factory=lambda: OutletConfig(retry_files=True))
 
     @property
     def pipeline(self) -> PipelineConfig:
         """Settings of its live run: people are known again after a gap no longer than the track hold."""
-        shed = None if self.max_latency_ms is None else ShedConfig(max_latency_ms=self.max_latency_ms)
+        shed = ShedConfig.beyond(self.filter.track.lookahead_s, self.max_latency_ms)
         return replace(self.cards, shed=shed, keep_s=self.filter.track.hold_s)
 
     @property
@@ -70,14 +73,20 @@ def place_of(address: Address) -> str:
 
 
 def secrets_of(address: Address) -> Iterator[str]:
-    """Passwords, tokens and keys in an address, as they are written and as they are meant."""
+    """Passwords, tokens and keys in an address, as they are written and as they are meant.
+
+    What else stands in a query or a path, such as `stream=main`, is a secret only where it is long: short words would
+    be taken out of sentences that they have nothing to do with.
+    """
     if "://" not in address.url:
         return
     parts = urlsplit(address.url)
     login = parts.netloc.rpartition("@")[0]
-    hidden = (part for part in parts.path.split("/") if part and part not in address.shown)
-    written = [login, login.partition(":")[2], parts.query, *hidden, *(value for _, value in parse_qsl(parts.query))]
-    for secret in written:
+    others = [parts.query, *(part for part in parts.path.split("/") if part not in address.shown)]
+    query = parse_qsl(parts.query)
+    others += [value for key, value in query if not names_secret(key)]
+    told = [login, login.partition(":")[2], *(value for key, value in query if names_secret(key))]
+    for secret in (*told, *(other for other in others if len(other) >= _LONG)):
         yield from {secret, unquote(secret)} - {""}
 
 
