@@ -6,6 +6,8 @@ import logging
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
+from streamfilter.errors import StreamFilterError
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -17,5 +19,7 @@ def attempt(step: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> tuple[T 
     try:
         return step(*args, **kwargs), None
     except Exception as error:  # noqa: BLE001 - fail closed: whatever went wrong, the caller covers or blanks
-        _log.warning("a step failed and its region stays protected: %s: %s", type(error).__name__, error)
+        # What a library says may quote an address with its password.
+        text = f": {error}" if isinstance(error, StreamFilterError) else ""
+        _log.warning("a step failed and its region stays protected: %s%s", type(error).__name__, text)
         return None, error

@@ -7,7 +7,8 @@ Each JSON line is an object with these keys, and no others but those that `EVENT
     event   a key of `EVENTS`
     camera  name of the camera, where the event is of one
 
-No line holds a user, a password or a token: all text goes through `redact.redacted`.
+No line holds a user, a password or a token: all text goes through `redact.redacted`. Only the values of `NAMES` are not
+searched for the words that a password may happen to be: a camera `door` stays `door`.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ EVENTS: Mapping[str, tuple[str, ...]] = {
 }
 """Every event, with the keys that it adds; a key without a value is left out."""
 
+NAMES = frozenset({"camera", "state", "sink", "thread"})
+
 _events = logging.getLogger("streamfilter.events")
 _package = logging.getLogger("streamfilter")
 
@@ -68,7 +71,7 @@ class LineFormatter(logging.Formatter):
 
     Args:
         form: JSON or text.
-        secrets: What must not be shown wherever it stands; `hide` adds to it.
+        secrets: What must not be shown wherever it stands, but for `NAMES`; `hide` adds to it.
     """
 
     def __init__(self, form: LogForm, secrets: Iterable[str] = ()) -> None:
@@ -95,21 +98,23 @@ class LineFormatter(logging.Formatter):
             values = {"logger": record.name, "message": self._message(record)}
         at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         line = {"time": at, "level": record.levelname.lower(), "event": event}
-        return line | {key: self._safe(value) for key, value in values.items() if value not in (None, "")}
+        hidden = {key: frozenset() if key in NAMES else self._secrets for key in values}
+        return line | {key: _safe(value, hidden[key]) for key, value in values.items() if value not in (None, "")}
 
     def _message(self, record: logging.LogRecord) -> str:
         error = record.exc_info[1] if record.exc_info else None
         return record.getMessage() if error is None else f"{record.getMessage()}: {described(error)}"
 
-    def _safe(self, value: object) -> object:
-        """The value as JSON has it, its texts redacted."""
-        if isinstance(value, bool | int):
-            return value
-        if isinstance(value, float):
-            return value if math.isfinite(value) else None
-        if isinstance(value, Sequence) and not isinstance(value, str):
-            return [self._safe(each) for each in value]
-        return redacted(str(value), self._secrets)
+
+def _safe(value: object, secrets: frozenset[str]) -> object:
+    """The value as JSON has it, its texts redacted."""
+    if isinstance(value, bool | int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_safe(each, secrets) for each in value]
+    return redacted(str(value), secrets)
 
 
 def _text(value: object) -> str:

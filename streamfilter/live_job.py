@@ -36,6 +36,8 @@ FALLBACK_FPS = Fraction(25)
 # Two seconds of both tracks: until the next key frame a slow outlet may fall behind so far.
 OUTLET_QUEUE = 128
 MAX_CHUNKS = 512
+# Muxers hold a picture back until they have sound of its time: so that goes first, as far as it is there.
+SOUND_AHEAD_S = 0.15
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,10 +142,10 @@ def encoded(
     onward = FanOut([_outlet(one, encoder) for one in outlets], on_error=on_error)
 
     def change(safe: SafeFrame) -> Iterable[EncodedPacket]:
-        time_s = float((safe.pts or 0) * safe.time_base)
-        for chunk in sound.until(time_s) if sound else ():
-            yield from encoder.encode_sound(chunk)
         yield from encoder.encode(safe)
+        time_s = float((safe.pts or 0) * safe.time_base)
+        for chunk in sound.until(time_s + SOUND_AHEAD_S) if sound else ():
+            yield from encoder.encode_sound(chunk)
 
     return through("encoder", change, lambda: _flushed(encoder), onward)
 

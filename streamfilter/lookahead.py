@@ -21,6 +21,7 @@ from streamfilter.structures import Frame, Image, Track
 MAX_FRAMES = 32
 MAX_BYTES = 160 * 2**20
 MIN_HISTORY_S = 0.25
+JITTER_S = 0.005  # of time stamps: ten frames of 40 ms are 400 ms, or a hair less, and no frame should wait for that
 
 Locate = Callable[[Image, Sequence[Track]], list[Track]]
 
@@ -91,7 +92,7 @@ class Lookahead:
     def _is_due(self, frame_bytes: int) -> bool:
         span_s = self._waiting[-1].time_s - self._waiting[0].time_s
         room = min(MAX_FRAMES, max(1, MAX_BYTES // max(frame_bytes, 1)))
-        return span_s >= self._config.lookahead_s or len(self._waiting) > room
+        return span_s >= self._config.lookahead_s - JITTER_S or len(self._waiting) > room
 
     def _fill_back(self, entry: _Entry) -> None:
         """Add people first seen in `entry` to the frames before it, back to the scene cut."""

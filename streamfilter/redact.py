@@ -13,6 +13,12 @@ HIDDEN = "***"
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(\S+)")
 _PAIR = re.compile(r"(?i)\b(token|password|passwd|pwd|passphrase|streamid)=\S+")
 _HEADER = re.compile(r"(?i)\b(authorization|cookie):\s*\S+(\s+\S+)?")
+# Where no scheme tells where it begins: `rtsp:/user:password@host`, `user:password@host`. Not `C:\\me@home\\film.mp4`.
+_LOGIN = re.compile(r"[\w.+%-]+:(?![\\/])\S*@(?=[\w\[])")
+# Some cameras take the password in the path, and services a key: `user=admin_password=secret_channel=1.sdp`.
+_SECRET_PART = re.compile(r"(?i)(user|usr|login|pass|pwd|psw|token|key|auth|secret|sign|session)[a-z]*[=:]")
+_SECRET_NAME = re.compile(r"(?i)(user(name)?|usr|login|pass(wd|word)?|pwd|psw|token|key|auth|secret|session)")
+_SECRET_KEY = re.compile(r"(?i)user|usr|login|pass|pwd|psw|token|key|auth|secret|sign|session|streamid")
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.%]*\]|[^:\[\]]*)(:\d{1,5})?[]:,.;'\")]*")
 _KEY_IN_PATH = ("rtmp", "rtmps", "rtmpe", "rtmpt", "rtmpte", "rtmpts")
 _SHORTEST = 3
@@ -28,6 +34,7 @@ def redacted(text: str, secrets: Iterable[str] = ()) -> str:
     for secret in _spellings(secrets):
         line = line.replace(secret, HIDDEN)
     line = _URL.sub(lambda found: f"{found[1]}://{_shown(found[1].lower(), found[2])}", line)
+    line = _LOGIN.sub(f"{HIDDEN}@", line)
     return _HEADER.sub(rf"\1: {HIDDEN}", _PAIR.sub(rf"\1={HIDDEN}", line))
 
 
@@ -35,6 +42,23 @@ def described(error: BaseException, secrets: Iterable[str] = ()) -> str:
     """One line for an error from anywhere: its text, and before it its kind where that was not raised on purpose."""
     kind = "" if isinstance(error, StreamFilterError) else type(error).__name__
     return redacted(": ".join(part for part in (kind, str(error)) if part), secrets)
+
+
+def shown_path(path: str) -> str:
+    """The path of a URL without credentials in it, and without all that follows them: a password may hold a slash."""
+    shown: list[str] = []
+    for part in path.split("/"):
+        if shown and _SECRET_NAME.fullmatch(unquote(shown[-1])):  # `/pwd/secret`
+            return "/".join([*shown, HIDDEN])
+        if _SECRET_PART.search(unquote(part)) or "@" in unquote(part):
+            return "/".join([*shown, HIDDEN])
+        shown.append(part)
+    return "/".join(shown)
+
+
+def names_secret(key: str) -> bool:
+    """Whether a key of a query, such as `token` or `api_key`, has a secret as its value."""
+    return _SECRET_KEY.search(key) is not None
 
 
 def _spellings(secrets: Iterable[str]) -> list[str]:
@@ -52,7 +76,7 @@ def _shown(scheme: str, rest: str) -> str:
     host, slash, path = re.split(r"[?#]", place, maxsplit=1)[0].partition("/")
     if not _HOST.fullmatch(host):  # half a password, cut off by white space
         return HIDDEN
-    if scheme in _KEY_IN_PATH:  # the last part of it is the key that lets anybody send
+    if scheme in _KEY_IN_PATH and not path.endswith("/" + HIDDEN):  # its last part is the key that lets anybody send
         path = path and HIDDEN
     query = f"?{HIDDEN}" if re.search(r"[?#]", place) else ""
-    return f"{HIDDEN}@" * bool(at) + host + slash + path + query
+    return f"{HIDDEN}@" * bool(at) + host + slash + shown_path(path) + query

@@ -16,11 +16,13 @@ from hypothesis import strategies as st
 from streamfilter.audit.consistency import Consistency
 from streamfilter.audit.consistency.flickering import MOST_PAIRS
 from streamfilter.audit.consistency.people import MOST_IDENTITIES, MOST_PEOPLE, People
+from streamfilter.audit.consistency.strips import MOST_TRACKS
 from streamfilter.audit.crops import Square
 from streamfilter.audit.limits import Limits
 from streamfilter.audit.moment import Face, Moment
 from streamfilter.audit.sampling import Sample, Thinned, Timeline
 from streamfilter.audit.section import Figure, Section, Verdict
+from streamfilter.audit.showable import Showable
 from streamfilter.errors import ShapeError
 from streamfilter.metrics.flicker import warped_difference
 from streamfilter.metrics.jitter import jitter, tremble
@@ -81,11 +83,14 @@ def film(invented: Invented = own_person, *, real: Invented = lambda track, _: t
     ]
 
 
-def concluded(moments: list[Moment], **values: object) -> Section:
+def concluded(moments: list[Moment], *, known_in: tuple[str, ...] = (), **values: object) -> Section:
+    showable = Showable({NAME: Fixed().value})
     options: dict[str, object] = {"names": [NAME], "limits": Limits(), "calibrations": {NAME: Fixed()}} | values
-    examiner = Consistency(**options)  # type: ignore[arg-type]
+    examiner = Consistency(**options, showable=showable)  # type: ignore[arg-type]
     for item in moments:
+        showable.look(item)
         examiner.look(item)
+    showable.searched(known_in)
     return examiner.conclude()
 
 
@@ -446,11 +451,38 @@ def test_a_strip_that_shows_an_original_face_says_so() -> None:
     copied = [replace(m, result=m.original) for m in film()]
     recognised = film(real=own_person)
     for moments in (copied, recognised):
-        assert all(picture.original for picture in concluded(moments).pictures)
+        assert [picture.original for picture in concluded(moments).pictures] == [True, True]
+    assert [picture.original for picture in concluded(film(), known_in=("clip.mp4",)).pictures] == [True, True]
+    assert [picture.original for picture in concluded(film(), known_in=("other.mp4",)).pictures] == [False, False]
+    blind = [replace(m, faces=tuple(replace(one, identity={}) for one in m.faces)) for m in film()]
+    assert [picture.original for picture in concluded(blind).pictures] == [True, True]
+
+
+def test_a_neighbour_that_was_recognised_makes_a_strip_original() -> None:
+    other, same = (person(1), person(2)), (person(3), person(3))
+    for identity, expected in ((other, [False, False]), (same, [True, True])):
+        faces = (
+            face(box_of(60, 60, 50), 0, identity={NAME: other}),
+            face(box_of(112, 60, 50), 1, identity={NAME: identity}),
+        )
+        assert [picture.original for picture in concluded([moment(0, faces)]).pictures] == expected
+
+
+def test_a_track_that_was_forgotten_for_others_is_still_known() -> None:
+    """The strips hold few tracks at one time; one that comes again does not come with a clean sheet."""
+    other, same = {NAME: (person(1), person(2))}, {NAME: (person(3), person(3))}
+    crowd = [moment(1 + i, (face(PLACES[0], 10 + i, identity=other),)) for i in range(MOST_TRACKS)]
+    first, again = (
+        moment(index, (face(PLACES[0], 0, identity=identity),)) for index, identity in ((0, same), (99, other))
+    )
+    strips = {picture.name: picture.original for picture in concluded([first, *crowd, *([again] * 3)]).pictures}
+    assert strips["track_0"] is True
+    assert sum(strips.values()) == 1
 
 
 def test_a_bare_neighbour_in_the_crop_makes_a_strip_original() -> None:
-    hidden, beside = face(box_of(60, 60, 50), 0), face(box_of(112, 60, 50), 1)
+    other = {NAME: (person(1), person(2))}
+    hidden, beside = face(box_of(60, 60, 50), 0, identity=other), face(box_of(112, 60, 50), 1, identity=other)
     covered = moment(0, (hidden, beside))
     result = covered.result.copy()
     x0, y0, x1, y1 = beside.xyxy.astype(int)
@@ -462,7 +494,8 @@ def test_a_bare_neighbour_in_the_crop_makes_a_strip_original() -> None:
 
 def test_a_person_recognised_once_makes_a_strip_original() -> None:
     one = np.asarray(person(1), np.float32)
-    covered = moment(0, (face(box_of(60, 60, 50), 0),))
+    covered = moment(0, (face(box_of(60, 60, 50), 0, identity={NAME: (one, person(2))}),))
+    assert [picture.original for picture in concluded([covered]).pictures] == [False]
     known = replace(covered, index=1, time_s=0.5, faces=(replace(covered.faces[0], identity={NAME: (one, one)}),))
     (strip,) = concluded([covered, known]).pictures
     assert strip.original

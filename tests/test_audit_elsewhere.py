@@ -12,14 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamfilter.audit.elsewhere import Anywhere, Elsewhere, Look, Looks
-from streamfilter.audit.elsewhere.people import FAR, People, stricter
+from streamfilter.audit.elsewhere.people import FAR, People, passing, stricter
 from streamfilter.audit.elsewhere.records import MOST_LISTED, MOST_PICTURES, Known, Place, Records, Waiting
 from streamfilter.audit.limits import Limits
 from streamfilter.audit.moment import Moment
 from streamfilter.audit.recognise import Calibration, OperatingPoint
+from streamfilter.audit.reidentify.findings import Findings
+from streamfilter.audit.reidentify.wording import sentence
 from streamfilter.audit.report import AuditReport
 from streamfilter.audit.run import audit
-from streamfilter.audit.section import Figure, Section, Verdict
+from streamfilter.audit.section import Figure, Picture, Section, Verdict
 from streamfilter.audit.settings import AuditConfig
 from streamfilter.structures import Floats, Image
 from tests.audit_fakes import BOX, SIZE, Detector, Recogniser, Sighting, tools, written
@@ -92,6 +94,12 @@ def found(report: AuditReport) -> tuple[Figure, Section]:
     return next(figure for figure in section.figures if figure.name == "recognised_anywhere"), section
 
 
+def crops_of_the_result(report: AuditReport) -> list[Picture]:
+    """Those in the section on leaks, and the strips in that on consistency."""
+    pictures = [picture for section in report.sections for picture in section.pictures]
+    return [picture for picture in pictures if picture.name.startswith(("result_", "track_"))]
+
+
 # --- a whole audit ---------------------------------------------------------------------------------------------------
 
 
@@ -102,6 +110,8 @@ def test_a_face_that_was_moved_is_recognised(tmp_path):
     assert (figure.value, figure.kept) == (LOOKS, False)
     assert section.verdict is Verdict.FAILED
     assert section.sentence.startswith(f"In {figure.value} of {figure.n} faces that were found in the result")
+    crops = crops_of_the_result(report)
+    assert len(crops) > 1 and all(crop.original for crop in crops)
 
 
 def test_a_face_that_was_pasted_into_a_corner_is_recognised(tmp_path):
@@ -124,8 +134,11 @@ def test_a_picture_that_was_turned_is_recognised(tmp_path):
 
 
 def test_an_invented_person_is_not_recognised(tmp_path):
-    figure, section = found(audited(tmp_path, [painted(GREY, BOX, 2)] * FRAMES))
+    report = audited(tmp_path, [painted(GREY, BOX, 2)] * FRAMES)
+    figure, section = found(report)
     assert (figure.value, figure.kept) == (0, True)
+    crops = crops_of_the_result(report)
+    assert len(crops) > 1 and not any(crop.original for crop in crops)
     assert figure.n and not section.pictures
     assert not [table for table in section.tables if table.name == "recognised_anywhere"]
 
@@ -196,6 +209,52 @@ def test_strangers_among_many_people_are_nobody():
     assert all(people.known([{"a": person(number, 100)}])[0] for number in range(100))
 
 
+def crowd(count: int, spread: float, each: int = 2) -> People:
+    people = People([Named("a"), Named("b")])
+    for number in range(count * each):
+        vector = unit(person(number % count, 128) + spread * person(number + 50_000, 128))
+        people.add(str(number % count), {"a": vector, "b": vector})
+    return people
+
+
+def test_the_more_people_the_fewer_of_their_own_faces_would_be_known():
+    """Cosines of about .5 within a person: 1 of 10,000 strangers reaches .37, 1 of 10,000 among 4,000 people .55."""
+    powers = [crowd(count, spread=1.0).power() for count in (2, 100, 2000)]
+    assert powers[0] > 0.9 and powers[-1] < 0.5
+    assert powers == sorted(powers, reverse=True)
+    assert crowd(2000, spread=0.2).power() == 1.0
+
+
+def test_where_nobody_was_shown_twice_the_calibration_tells_the_power():
+    weak = calibrated()
+    shares = {1e-2: 0.9, 1e-3: 0.6, 1e-4: 0.3}
+    weak = replace(weak, points=tuple(replace(p, true_accepts=shares[p.false_accepts]) for p in weak.points))
+    assert passing(weak, weak.threshold(1e-4)) == pytest.approx(0.3)
+    assert passing(weak, weak.threshold(1e-3)) == pytest.approx(0.6)
+    assert passing(weak, stricter(weak, FAR / 1000)) < 0.1
+    assert passing(Recogniser.calibration, 0.5) > 0.99  # of one threshold for all rates
+    one = Named("a")
+    one.calibration = weak
+    people = People([one])
+    people.add("one", {"a": person(1, 128)})
+    assert people.power() == pytest.approx(0.3)
+    assert crowd(1, 0.0, each=1).power() > 0.99
+
+
+def test_a_search_that_would_find_nobody_is_not_judged():
+    recogniser = Named("a")
+    search = Elsewhere([recogniser], Limits())
+    for number in range(40):  # nobody is like himself
+        shown = replace(moment(0, (face(BOX, identity={"a": (person(number, 128),) * 2}, label=str(number % 20)),)))
+        search.look(shown, ())
+    search.look(replace(moment(1, ())), (at(),))
+    weak = search.conclude()
+    assert weak and (weak.figure.value, weak.figure.kept, weak.known_in) == (0, None, None)
+    assert "could not be judged: among 20 people only 0 % of the originals" in weak.sentence
+    strong = searched((known_as(1, 0.0), (at(),)))
+    assert strong and (strong.figure.kept, strong.known_in, strong.sentence) == (True, frozenset(), "")
+
+
 # --- when it looks ---------------------------------------------------------------------------------------------------
 
 
@@ -256,3 +315,16 @@ def test_of_too_many_people_those_who_were_shown_least_are_forgotten():
         people.add(f"guest {number}", {"a": person(number + 1, 128)})
     assert (len(people), people.forgotten) == (5, 46)
     assert people.known([{"a": person(0, 128)}, {"a": person(1, 128)}])[0] is not None
+
+
+# --- what is said ----------------------------------------------------------------------------------------------------
+
+
+def test_a_weak_search_does_not_hide_what_was_judged_at_the_place():
+    found = Findings(recogniser="a", thresholds={}, scores=(), ranks=())
+    safe = Figure(name="tar", label="TAR", value=0.0, unit="share", n=30, limit="<= 0.01", kept=True)
+    said = sentence(Verdict.UNKNOWN, [(found, safe)], "Elsewhere is not judged.")
+    assert said.startswith("Elsewhere is not judged. At its place a person can be recognised in 0 % of 30 comparisons")
+    short = replace(safe, value=None, kept=None, note="3 pairs; 20 are needed")
+    assert "could not be judged: a: 3 pairs" in sentence(Verdict.UNKNOWN, [(found, short)])
+    assert "there was no recogniser" in sentence(Verdict.UNKNOWN, [])

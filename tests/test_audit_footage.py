@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -15,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamfilter.audit.container_facts import Fate, container_facts
-from streamfilter.audit.footage import Footage, Pair, footage_of, frame_pairs, pairs_of, swapped
+from streamfilter.audit.footage import Footage, Pair, footage_of, pairs_of, swapped
+from streamfilter.audit.in_step import frame_pairs
 from streamfilter.audit.simultaneous import NOBODY, MatchedBy, shown_at
 from streamfilter.audit.unseen import Unseen
 from streamfilter.errors import InputError
@@ -335,3 +337,53 @@ def test_a_cut_off_result_is_refused_when_it_ends(tmp_path: Path) -> None:
     make_video(tmp_path / "b.mp4", frames=12)
     with pytest.raises(InputError, match=r"b\.mp4 ends before its picture 13 of 30"):
         list(frame_pairs(footage))
+
+
+# --- what cannot be decoded ------------------------------------------------------------------------------------------
+
+
+def damaged(path: Path, *numbers: int) -> Path:
+    """The film with the bytes of these pictures wiped out, of which each is coded by itself."""
+    with av.open(str(path)) as container:
+        packets = [bytes(packet) for packet in container.demux(video=0) if packet.size]
+    data = path.read_bytes()
+    for number in numbers:
+        data = data.replace(packets[number], bytes(len(packets[number])))
+    path.write_bytes(data)
+    return path
+
+
+def intra(path: Path, frames: int = 20) -> Path:
+    return make_video(path, frames=frames, options={"g": "1"})
+
+
+def test_no_picture_is_compared_with_the_one_after_a_lost_one(tmp_path: Path) -> None:
+    footage = compared(intra(tmp_path / "a.mkv"), damaged(intra(tmp_path / "b.mkv"), 7, 8))
+    for _ in range(2):  # what is counted is that of one pass
+        assert shown(footage) == [(i, i, i) for i in range(20) if i not in (7, 8)]
+        assert (footage.losses.uncompared, footage.unseen.frames) == (2, 2)
+        uncompared, damage = footage.losses.sentences()
+        assert uncompared.startswith("2 frames of the original could not be compared")
+        assert damage.startswith("The result is damaged: 2 packets could not be decoded")
+
+
+def test_a_damaged_original_is_told_and_what_stands_beside_nothing_counts(tmp_path: Path) -> None:
+    footage = compared(damaged(intra(tmp_path / "a.mkv"), 7), intra(tmp_path / "b.mkv"))
+    assert shown(footage) == [(i, i, i) for i in range(20) if i != 7]
+    assert (footage.losses.uncompared, footage.unseen.frames) == (0, 1)
+    (damage,) = footage.losses.sentences()
+    assert damage.startswith("The original is damaged")
+
+
+def test_whole_files_lose_nothing(tmp_path: Path) -> None:
+    footage = compared(intra(tmp_path / "a.mkv"), intra(tmp_path / "b.mkv"))
+    assert len(shown(footage)) == 20
+    assert (footage.unseen.frames, list(footage.losses.sentences())) == (0, [])
+
+
+def test_pictures_of_which_no_packet_told_are_counted(tmp_path: Path) -> None:
+    a, b = intra(tmp_path / "a.mkv"), intra(tmp_path / "b.mkv")
+    footage = compared(a, b)
+    intra(b, frames=24)
+    assert shown(footage) == [(i, i, i) for i in range(20)]
+    assert footage.unseen.frames == 4

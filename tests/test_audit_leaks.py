@@ -16,11 +16,15 @@ from streamfilter.audit.leaks.records import Ranking, Runs
 from streamfilter.audit.limits import Limits
 from streamfilter.audit.sampling import Timeline
 from streamfilter.audit.section import Section, Verdict
+from streamfilter.audit.showable import Showable
 from streamfilter.metrics.survival import coding_floor, survival
 from streamfilter.structures import Floats, Image
-from tests.audit_kit import SIZE, box_of, face, moment, painted, texture
+from tests.audit_kit import SIZE, box_of, face, moment, painted, person, texture
 
 BOX = box_of(70, 50, 80)
+ANOTHER = {"fake": (person(1), person(2))}
+"""What a recogniser says of a face that was replaced."""
+KNOWN = {"fake": (person(1), person(1))}
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,11 +36,19 @@ def nobody(_image: Image) -> list[Sighted]:
     return []
 
 
-def examined(moments, detect=nobody) -> Section:
-    leaks = Leaks(detect, Limits())
+def examined(moments, detect=nobody, known_in: tuple[str, ...] | None = ()) -> Section:
+    showable = Showable({"fake": 0.5})
+    leaks = Leaks(detect, Limits(), showable)
     for one in moments:
+        showable.look(one)
         leaks.look(one)
+    showable.searched(known_in)
     return leaks.conclude()
+
+
+def marks(section: Section) -> list[bool]:
+    """Of the crops of the result: whether they are shown on demand only."""
+    return [picture.original for picture in section.pictures if picture.name.startswith("result")]
 
 
 def figure(section: Section, name: str):
@@ -108,10 +120,30 @@ def test_untouched_footage_is_wholly_bare():
 
 
 def test_replaced_footage_passes_and_shows_no_original():
-    section = examined(moment(i, (face(BOX),)) for i in range(10))
+    section = examined(moment(i, (face(BOX, identity=ANOTHER),)) for i in range(10))
     assert section.verdict is Verdict.PASSED
-    assert not [p for p in section.pictures if p.name.startswith("result") and p.original]
-    assert all(p.original for p in section.pictures if p.name.startswith("original"))
+    assert marks(section) == [False]
+    assert [p.original for p in section.pictures if p.name.startswith("original")] == [True]
+
+
+def test_a_crop_is_shown_only_where_nothing_says_that_it_may_show_an_original_face():
+    replaced = face(BOX, identity=ANOTHER)
+    later = [moment(i, (replace(replaced, identity={}),)) for i in range(1, 5)]
+    assert marks(examined([moment(0, (replaced,)), *later])) == [False]
+    assert marks(examined(later)) == [True]  # no recogniser looked at it
+    known_once = moment(5, (face(BOX, identity=KNOWN),))
+    assert marks(examined([moment(0, (replaced,)), *later, known_once])) == [True]
+    assert marks(examined([moment(0, (replaced,))], known_in=("clip.mp4",))) == [True]
+    assert marks(examined([moment(0, (replaced,))], known_in=("other.mp4",))) == [False]
+    assert marks(examined([moment(0, (replaced,))], known_in=None)) == [True]  # nobody could tell
+
+
+@pytest.mark.parametrize("identity", [KNOWN, {}])
+def test_a_neighbour_that_was_recognised_or_not_examined_marks_a_crop(identity):
+    faces = face(box_of(40, 50, 50), 1, identity=ANOTHER), face(box_of(94, 50, 50), 2, identity=identity)
+    assert marks(examined([moment(0, faces)])) == [True, True]
+    apart = faces[0], face(box_of(180, 120, 40), 2, identity=identity)
+    assert sorted(marks(examined([moment(0, apart)]))) == [False, True]
 
 
 @given(st.sets(st.integers(0, 29), max_size=12))
@@ -129,9 +161,31 @@ def test_a_bare_place_between_two_looks_is_looked_at_again():
     shown = replace(shown, faces=(face(guessed, seen=False),))
     section = examined([shown], lambda _image: [Sighted(true)])
     assert figure(section, "bare_faces").value == 0
-    assert figure(section, "unconfirmed").value == 1
+    doubtful = figure(section, "unconfirmed")
+    assert (doubtful.value, doubtful.limit, doubtful.kept) == (1, "<= 0", None)
+    assert section.verdict is Verdict.UNKNOWN
+    assert "1 doubtful place could not be judged. That is not the same as safe." in section.sentence
+    bare = moment(4, (face(true),), result=1)
+    section = examined([shown, bare], lambda _image: [Sighted(true)])
+    assert section.verdict is Verdict.FAILED
+    assert section.sentence.endswith("Besides, 1 doubtful place could not be judged.")
     section = examined([shown], lambda _image: [Sighted(box_of(24, 44, 60))])
     assert figure(section, "bare_faces").value == 1
+
+
+def test_the_detectors_are_asked_once_about_a_frame_however_many_places_are_in_doubt():
+    boxes, asked = [box_of(5 + 60 * i, 60, 50) for i in range(3)], []
+    shown = moment(3, tuple(face(box, i, seen=False) for i, box in enumerate(boxes)), result=1)
+
+    def detect(image: Image) -> list[Sighted]:
+        asked.append(image)
+        return [Sighted(box) for box in boxes]
+
+    section = examined([shown], detect)
+    assert figure(section, "bare_faces").value == 3
+    assert len(asked) == 1 and asked[0] is shown.original
+    examined([moment(0, (face(BOX, seen=False),))], detect)
+    assert len(asked) == 1  # nothing is in doubt
 
 
 def test_no_face_is_not_safe():
@@ -144,7 +198,7 @@ def test_no_face_is_not_safe():
 @pytest.mark.parametrize("beside", [{"unseen_frames": 9}, {"further_pictures": 1}])
 def test_what_nobody_compared_is_not_safe(beside: dict[str, int]):
     for result, verdict in ((2, Verdict.UNKNOWN), (1, Verdict.FAILED)):
-        leaks = Leaks(nobody, Limits())
+        leaks = Leaks(nobody, Limits(), Showable({}))
         leaks.look(moment(0, (face(BOX),), result=result))
         leaks.beside(**{"unseen_frames": 0, "further_pictures": 0} | beside)
         section = leaks.conclude()
@@ -153,7 +207,7 @@ def test_what_nobody_compared_is_not_safe(beside: dict[str, int]):
         told = figure(section, name)
         assert (told.value, told.limit, told.kept) == (count, "<= 0", None)
         assert told.note
-        assert verdict is Verdict.FAILED or "could not be compared" in section.sentence
+        assert f"{count} further" in section.sentence and "could not be judged" in section.sentence
 
 
 def test_a_bare_crop_is_marked_as_an_original_and_its_place_is_hidden():
@@ -190,13 +244,13 @@ def test_the_course_keeps_the_largest_and_stays_short(values):
 
 
 def test_a_bare_neighbour_in_a_crop_marks_it_as_original():
-    hidden, beside = face(box_of(40, 50, 50)), face(box_of(94, 50, 50), 2)
+    hidden = face(box_of(40, 50, 50), identity=ANOTHER)
+    beside = face(box_of(94, 50, 50), 2, identity=ANOTHER)
     covered = moment(0, (hidden, beside))
     result = covered.result.copy()
     result[50:100, 94:144] = covered.original[50:100, 94:144]
-    for shown, marks in ((replace(covered, result=result), {True}), (covered, {False})):
-        pictures = examined([shown]).pictures
-        assert {picture.original for picture in pictures if picture.name.startswith("result")} == marks
+    assert marks(examined([replace(covered, result=result)])) == [True, True]
+    assert marks(examined([covered])) == [False, False]
 
 
 def test_sentences_count_in_words():

@@ -63,6 +63,12 @@ def figures(report: AuditReport) -> dict[str, object]:
     return {figure.name: figure.value for section in report.sections for figure in section.figures}
 
 
+def marks(report: AuditReport) -> list[bool]:
+    """Of the crops of the result: whether they are shown on demand only."""
+    pictures = [picture for section in report.sections for picture in section.pictures]
+    return [picture.original for picture in pictures if picture.name.startswith(("result_", "track_"))]
+
+
 def test_an_untouched_copy_is_all_leak_and_everyone_is_known(clip: Path, tools: Tools) -> None:
     copy = written(clip.with_name("copy.mp4"), pictures(clip))
     found = figures(audit(clip, copy, tools, AuditConfig()))
@@ -97,6 +103,7 @@ def test_faces_that_were_shifted_are_recognised(clip: Path, tools: Tools) -> Non
     found = figures(report)["recognised_anywhere"]
     assert isinstance(found, int) and found >= 5
     assert report.sections[1].verdict is Verdict.FAILED
+    assert set(marks(report)) == {True}  # their pixels do not survive, but they can be seen
 
 
 def test_a_face_pasted_into_a_corner_is_recognised_and_our_own_is_not(
@@ -105,6 +112,8 @@ def test_a_face_pasted_into_a_corner_is_recognised_and_our_own_is_not(
     before, after = pictures(clip)[:20], pictures(protected)[:20]
     own = audit(first(clip), written(clip.with_name("own.mp4"), after), tools, AuditConfig())
     assert figures(own)["recognised_anywhere"] == 0
+    assert own.sections[1].figures[0].kept is True  # it would have been seen
+    assert set(marks(own)) == {False}
     face = tools.detect(before[0])[0].xyxy.astype(int)
     for image, original in zip(after, before, strict=True):
         x0, y0, x1, y1 = (*np.maximum(face[:2] - 20, 0), *(face[2:] + 20))

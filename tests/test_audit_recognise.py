@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import cv2
@@ -29,7 +30,7 @@ from streamfilter.structures import Floats
 from tests.audit_kit import texture
 from tests.recognise_kit import SHAPES, Found, portraits, small_network, whole
 
-POINT = OperatingPoint(false_accepts=1e-3, threshold=0.4, true_accepts=0.9)
+POINTS = tuple(OperatingPoint(false_accepts=rate, threshold=0.4, true_accepts=0.9) for rate in RATES)
 KNOWN = Calibration(
     model="made_up",
     sha256="00",
@@ -38,7 +39,7 @@ KNOWN = Calibration(
     pictures=9,
     genuine_pairs=9,
     impostor_pairs=27,
-    points=(POINT,),
+    points=POINTS,
     accuracy=0.99,
     accuracy_error=0.001,
     benchmark_pairs=600,
@@ -187,6 +188,20 @@ def test_folders_that_cannot_tell_anything_are_refused(tmp_path: Path) -> None:
         photos_in(tmp_path)
 
 
+def test_a_folder_of_a_person_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    portraits(tmp_path, people=3, each=2)
+    real = Path.iterdir
+
+    def closed(path: Path) -> Iterator[Path]:
+        if path.name == "p01":
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(Path, "iterdir", closed)
+    with pytest.raises(InputError, match=r"p01 cannot be read: Permission denied"):
+        photos_in(tmp_path)
+
+
 def test_pairs_are_read_as_lfw_lays_them_out(tmp_path: Path) -> None:
     path = tmp_path / "pairs.txt"
     path.write_text("2\t1\nA\t1\t2\nA\t1\tB\t3\nB\t1\t4\nB\t1\tC\t10\n")
@@ -196,7 +211,10 @@ def test_pairs_are_read_as_lfw_lays_them_out(tmp_path: Path) -> None:
     assert (last.fold, last.second) == (1, "C/C_0010")
 
 
-@pytest.mark.parametrize("text", ["", "2 1\nA 1 2\n", "x y\n", "500\nA 1 2\n", "2 1\nA 1\n", "1 1\nA 1 2\nA 1 B 2\n"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "2 1\nA 1 2\n", "x y\n", "500\nA 1 2\n", "2 1\nA 1\n", "1 1\nA 1 2\nA 1 B 2\n", "10 0\nA 1 2\n", "10 0\n"],
+)
 def test_other_lists_of_pairs_are_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "pairs.txt"
     path.write_text(text)
@@ -329,6 +347,7 @@ def edited(path: Path, **changes: object) -> Path:
         ({"schema": 2}, "schema 2"),
         ({"calibrations": None}, "damaged"),
         ({"points": []}, "damaged"),
+        ({"points": [asdict(POINTS[1])]}, r"damaged \(there is no operating point at .* rate of 0\.01, 0\.0001\)"),
         ({"points": [{"false_accepts": 0.1, "threshold": 7, "true_accepts": 1}]}, "damaged"),
         ({"points": [{"false_accepts": 0.1, "threshold": float("nan"), "true_accepts": 1}]}, "damaged"),
         ({"people": "many"}, "damaged"),

@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from streamfilter.audit import in_step
 from streamfilter.audit.closer import CloserLook
+from streamfilter.audit.consistency.strips import SIDE_PX, SURROUNDINGS
+from streamfilter.audit.crops import Square
+from streamfilter.audit.detect import centerface, mtcnn, yunet
+from streamfilter.audit.leaks.pictures import AROUND, CROP_PX
 from streamfilter.audit.limits import Limits
+from streamfilter.audit.report.as_json import as_json
 from streamfilter.audit.run import audit
 from streamfilter.audit.section import Verdict
 from streamfilter.audit.settings import AuditConfig
+from streamfilter.audit.tools import Tools
 from streamfilter.errors import ConfigError, InputError
-from tests.audit_fakes import BOX, Detector, film, picture, tools
-from tests.audit_kit import box_of, face, moment
+from streamfilter.media.damage import Damage
+from tests.audit_fakes import BOX, Detector, Recogniser, film, picture, tools
+from tests.audit_kit import box_of, face, moment, points_of
 
 FRAMES = 60
 CONFIG = AuditConfig(limits=Limits(fewest_pairs=2))
@@ -159,12 +169,152 @@ def test_settings_out_of_range_are_named():
         AuditConfig(fail_on=("privacy",))
 
 
+def likeness(shown: np.ndarray, seed: int) -> float:
+    """The largest correlation of a part of a picture of the report with the same crop of the person with this seed."""
+    side = shown.shape[0]
+    room = {CROP_PX: 1 + 2 * AROUND, SIDE_PX: SURROUNDINGS}[side]
+    area = Square.around(BOX, room)
+    truth = area.cut(picture(seed), side)
+    inner = slice(side // 3, 2 * side // 3)  # well inside the face, away from what is around it
+    tiles = [shown[:, x : x + side] for x in range(0, shown.shape[1], side)]
+    return max(float(np.corrcoef(tile[inner, inner].ravel(), truth[inner, inner].ravel())[0, 1]) for tile in tiles)
+
+
+def lists(value: object) -> Iterator[list[object]]:
+    """All lists in a JSON value, however deep."""
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    if isinstance(value, list):
+        yield value
+    for item in inside:
+        yield from lists(item)
+
+
 def test_nothing_of_an_original_face_is_in_the_report(original, tmp_path):
     """No picture without the mark, and no number list as long as an embedding."""
-    report = audit(original, film(tmp_path / "o.mp4", [2] * FRAMES), tools(), CONFIG)
-    truth = picture(1)
-    for section in report.sections:
-        for shown in section.pictures:
-            if not shown.original:
-                found = cv2.matchTemplate(truth, shown.image[40:120, 40:120], cv2.TM_CCOEFF_NORMED)
-                assert np.max(found) < 0.9, shown.name
+    other = audit(original, film(tmp_path / "other.mp4", [2] * FRAMES), tools(), CONFIG)
+    copy = audit(original, film(tmp_path / "copy.mp4", [1] * FRAMES), tools(), CONFIG)
+    shown = [one for section in other.sections for one in section.pictures if not one.original]
+    assert len(shown) > 1  # a crop and a strip
+    assert all(likeness(one.image, 1) < 0.5 and likeness(one.image, 2) > 0.9 for one in shown)
+    hidden = [one for section in copy.sections for one in section.pictures if one.name.startswith(("result", "track"))]
+    assert len(hidden) > 1 and all(one.original and likeness(one.image, 1) > 0.9 for one in hidden)
+    dims = Recogniser().embed(picture(1), points_of(BOX)[None]).shape[1]
+    for report in (other, copy):
+        found = list(lists(as_json(report)))
+        numbers = [len(one) for one in found if one and all(isinstance(item, int | float) for item in one)]
+        assert len(numbers) > 1 and max(numbers) < dims / 2
+
+
+# --- folders ---------------------------------------------------------------------------------------------------------
+
+
+def folders(tmp_path: Path, **seeds: tuple[int | None, int | None]) -> tuple[Path, Path]:
+    """Two folders with a short film for each name: the seeds of the faces of its original and of its result."""
+    for folder in ("in", "out"):
+        (tmp_path / folder).mkdir()
+    for name, (before, after) in seeds.items():
+        film(tmp_path / "in" / f"{name}.mp4", [before] * 20)
+        film(tmp_path / "out" / f"{name}.mp4", [after] * 20)
+    return tmp_path / "in", tmp_path / "out"
+
+
+def test_one_bad_file_does_not_end_the_audit_of_a_folder(tmp_path):
+    both = folders(tmp_path, a=(1, 2), b=(1, 2), c=(1, 2))
+    film(both[1] / "a.mp4", [2] * 60)
+    (both[1] / "b.mp4").write_bytes(b"damaged")
+    told = []
+    config = AuditConfig(limits=CONFIG.limits, fail_on=("leak",))
+    report = audit(*both, tools(), config, progress=lambda name, _: told.append(name))
+    assert list(dict.fromkeys(told)) == ["a.mp4", "b.mp4", "c.mp4"]
+    assert [bool(file.error) for file in report.files] == [True, True, False]
+    assert (figures(report)["bare_faces"], verdicts(report)["leak"]) == (0, Verdict.PASSED)
+    assert report.verdict is Verdict.FAILED
+    first, second = (line for line in report.warnings if "failed" in line)
+    assert first == "a.mp4 failed: the original is 0.80 s long and the result 2.40 s; are these the same video?"
+    assert second.startswith("b.mp4 failed: the result") and str(tmp_path) not in second
+
+
+def test_what_is_wrong_with_a_second_result_is_told_without_its_place(tmp_path):
+    both = folders(tmp_path, a=(1, 2), b=(1, 2))
+    again = tmp_path / "again"
+    again.mkdir()
+    for name, frames in (("a", 60), ("b", 20)):
+        film(again / f"{name}.mp4", [2] * frames)
+    report = audit(*both, tools(), CONFIG, parrot=again)
+    assert [bool(file.error) for file in report.files] == [True, False]
+    assert report.files[0].error == (
+        "the original is 0.80 s long and the second result 2.40 s; are these the same video?"
+    )
+
+
+def test_a_folder_of_which_nothing_can_be_compared_is_refused(tmp_path):
+    both = folders(tmp_path, a=(1, 2), b=(1, 2))
+    for name in ("a", "b"):
+        film(both[1] / f"{name}.mp4", [2] * 60)
+    with pytest.raises(InputError, match=r"not one of 2 files could be compared; a\.mp4: the original is 0\.80 s long"):
+        audit(*both, tools(), CONFIG)
+
+
+def test_files_without_a_face_are_named(tmp_path):
+    report = audit(*folders(tmp_path, a=(None, None), b=(1, 2), c=(None, None)), tools(), CONFIG)
+    [warning] = [line for line in report.warnings if "no face" in line]
+    assert warning.startswith("The detectors found no face in 2 files of the original")
+    assert warning.endswith(": a.mp4, c.mp4.")
+    assert verdicts(report)["leak"] is Verdict.PASSED  # of the one that has a face
+
+
+# --- what cannot be decoded, and what is not done twice --------------------------------------------------------------
+
+
+def test_a_damaged_result_is_told_and_its_leaks_are_not_judged(original, tmp_path, monkeypatch):
+    result = film(tmp_path / "other.mp4", [2] * FRAMES)
+    real = in_step.open_source
+
+    @contextmanager
+    def lossy(path: Path) -> Iterator[object]:
+        with real(path) as source:
+            if path != result:
+                yield source
+                return
+            frames = (frame for frame in source if frame.index != 30)
+            yield Lossy(frames, Damage(undecodable=1))
+
+    monkeypatch.setattr(in_step, "open_source", lossy)
+    report = audit(original, result, tools(), CONFIG)
+    assert (report.files[0].frames, figures(report)["bare_faces"]) == (FRAMES - 1, 0)
+    assert figures(report)["unseen_frames"] == 1
+    assert verdicts(report)["leak"] is Verdict.UNKNOWN
+    assert sum("could not be compared" in line or "result is damaged" in line for line in report.warnings) == 2
+
+
+class Lossy(list):
+    """A source of frames that lost some."""
+
+    def __init__(self, frames: Iterable[object], damage: Damage) -> None:
+        super().__init__(frames)
+        self.damage = damage
+
+
+def test_a_second_result_that_lacks_a_picture_keeps_step(monkeypatch):
+    numbers = [0, 1, 4, 5]
+    monkeypatch.setattr(in_step, "frame_pairs", lambda _: ((n, n / 25, None, f"picture {n}") for n in numbers))
+    beside = in_step.Beside(object())
+    found = [beside.at(index) for index in (0, 2, 3, 4, 5, 6)]
+    assert found == ["picture 0", None, None, "picture 4", "picture 5", None]
+    assert in_step.Beside(None).at(0) is None
+
+
+def test_each_network_is_loaded_once(monkeypatch):
+    loaded = []
+
+    def counted(kind: str) -> Callable[..., str]:
+        return lambda *_, **__: loaded.append(kind) or kind
+
+    for where, name in ((mtcnn.Mtcnn, "mtcnn"), (centerface.CenterFace, "centerface"), (yunet.YuNet, "yunet")):
+        monkeypatch.setattr(where, "load", counted(name))
+    monkeypatch.setattr("streamfilter.audit.tools.load_recognisers", lambda *_: ())
+    monkeypatch.setattr("streamfilter.audit.tools.Landmarks68", type("None68", (), {"load": staticmethod(str)}))
+    store = type("Empty", (), {"path": staticmethod(Path), "state": staticmethod(list)})()
+    found = Tools.load(store)
+    assert sorted(loaded) == ["centerface", "mtcnn", "yunet"]
+    assert found.near["mtcnn"] == "mtcnn"

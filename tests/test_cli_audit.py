@@ -9,6 +9,7 @@ import cv2
 import pytest
 from click.testing import CliRunner
 
+from streamfilter.audit import footage
 from streamfilter.cli import main
 from streamfilter.cli.exits import Exit
 from streamfilter.errors import OutputError
@@ -168,3 +169,33 @@ def test_one_name_for_both_reports_is_refused(films: Path) -> None:
     result = called(films / "original.mp4", films / "copy.mp4", "--html", both, "--json", both)
     assert result.exit_code == Exit.USAGE and "two names" in result.output
     assert not both.exists()
+
+
+def test_two_files_are_looked_at_once(films: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = []
+    real = footage.contents
+    monkeypatch.setattr(footage, "contents", lambda path: read.append(path.name) or real(path))
+    again = film(films / "again.mp4", [2] * FRAMES)
+    called(films / "original.mp4", films / "other.mp4", "--parrot", again, "--fail-on", "leak")
+    assert read == ["original.mp4", "other.mp4", "original.mp4", "again.mp4"]
+
+
+def test_a_folder_with_a_bad_file_ends_in_failure_and_tells_of_the_rest(films: Path, tmp_path: Path) -> None:
+    for folder, kind in (("in", "original"), ("out", "other")):
+        (tmp_path / folder).mkdir()
+        for name in ("a.mp4", "b.mp4"):
+            (tmp_path / folder / name).write_bytes((films / f"{kind}.mp4").read_bytes())
+    film(tmp_path / "out" / "a.mp4", [2] * 10)
+    page, numbers = tmp_path / "report.html", tmp_path / "report.json"
+    words = [tmp_path / "in", tmp_path / "out", "--fail-on", "leak", "--html", page, "--json", numbers]
+    result = called(*words)
+    assert result.exit_code == Exit.FAILED
+    said = " ".join(result.stdout.split())
+    assert "warning: a.mp4 failed: the original is 2.80 s long" in said
+    assert "1 file of 2 could not be compared" in said and "None of 70 faces on 70 frames can be seen" in said
+    assert said.endswith("overall: FAILED Not every file could be compared. (decided by: leak)")
+    found = json.loads(numbers.read_text("utf-8"))
+    assert [bool(file["error"]) for file in found["files"]] == [True, False]
+    assert found["verdict"] == "failed"
+    assert "Not every file could be compared." in page.read_text("utf-8")
+    assert str(tmp_path) not in numbers.read_text("utf-8") + page.read_text("utf-8")

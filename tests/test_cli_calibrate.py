@@ -83,6 +83,36 @@ def test_all_go_into_one_file_if_that_is_named(
     assert not calibration.beside(network).exists()
 
 
+@pytest.mark.parametrize("target", ["own.onnx", "people/pairs.txt", "people/p01/photo"])
+def test_nothing_is_replaced_that_was_not_asked_for(
+    calibrate: Calibrate, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str
+) -> None:
+    (photos / "pairs.txt").write_text("2 1\np00 1 2\np00 1 p01 1\np01 1 2\np01 1 p02 1\n")
+    network = tmp_path / "own.onnx"
+    path = next((photos / "p01").iterdir()) if target.endswith("photo") else tmp_path / target
+    before = path.read_bytes()
+    monkeypatch.setattr(calibration_job, "embed", lambda *_: pytest.fail("it was measured first"))
+    done = calibrate(network, "--photos", photos, "--out", path, "--overwrite")
+    assert done.exit_code == 1 and "is the input itself" in " ".join(done.stderr.split())
+    done = calibrate(network, "--photos", photos, "--out", path)
+    assert done.exit_code == 1
+    assert path.read_bytes() == before
+
+
+def test_a_file_that_exists_is_replaced_on_demand_only(
+    calibrate: Calibrate, network: Path, photos: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "letter.json"
+    out.write_text("dear")
+    done = calibrate(network, "--photos", photos, "--out", out)
+    assert done.exit_code == 1 and "--overwrite" in done.stderr
+    assert out.read_text() == "dear"
+    assert calibrate(network, "--photos", photos, "--out", out, "--overwrite").exit_code == 0
+    for _ in range(2):  # its own calibration is replaced: that is what calibrating again is for
+        assert calibrate(network, "--photos", photos).exit_code == 0
+    assert len(calibration.load(out)) == len(calibration.load(calibration.beside(network))) == 1
+
+
 def test_pairs_beside_the_photos_give_the_accuracy(calibrate: Calibrate, photos: Path) -> None:
     lines = [f"p{n:02} 1 2\np{n:02} 1 p{n + 1:02} 3" for n in range(4)]
     (photos / "pairs.txt").write_text("\n".join(["4 1", *lines]))

@@ -52,8 +52,8 @@ def test_a_recording_taken_for_live_reaches_every_sink_in_its_own_time(recording
 def test_a_source_that_is_not_there_is_one_clear_line_without_its_password(tmp_path: Path) -> None:
     result = called("rtsp://me:hush@127.0.0.1:1/door", tmp_path / "out.mkv")
     assert result.exit_code == Exit.FAILED
-    [error] = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
-    assert "127.0.0.1:1/door" in error
+    [error] = [line for line in result.stderr.splitlines() if "nothing listens there" in line]  # said once
+    assert error.startswith("error: rtsp://127.0.0.1:1/door")
     assert "hush" not in result.output + result.stderr
     assert not (tmp_path / "out.mkv").exists()
 
@@ -64,6 +64,21 @@ def test_a_sink_that_is_refused_does_not_stop_the_others(recording: Path, tmp_pa
     assert len(film(tmp_path / "out.mkv")[1]) >= 40
     assert "127.0.0.1:1/out" in result.stderr
     assert "hush" not in result.output + result.stderr
+
+
+@pytest.mark.parametrize("arguments", [("http://h/x.mp4", "out.mp4", "--no-live"), ("in.mp4", "rtsp://me:hush@h/out")])
+def test_no_url_is_taken_for_the_name_of_a_file(arguments: tuple[str, ...]) -> None:
+    result = called(*arguments)
+    assert result.exit_code == Exit.USAGE
+    assert "is no file on this machine" in result.stderr
+    assert "hush" not in result.stderr
+
+
+def test_an_empty_token_is_one_clear_line(recording: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STREAMFILTER_TOKEN", "")
+    result = called(recording, "page:0", "--live")
+    assert result.exit_code == Exit.USAGE
+    assert "error: STREAMFILTER_TOKEN is set and empty" in result.stderr
 
 
 def test_what_cannot_be_a_sink_is_refused_before_anything_starts(recording: Path) -> None:

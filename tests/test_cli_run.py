@@ -411,6 +411,16 @@ def test_an_interrupted_run_keeps_the_report_of_what_it_finished(run: Run, tmp_p
     assert lines[-1] == {"type": "failed", "error": "interrupted"}
 
 
+@pytest.mark.parametrize("verbose", [[], ["-v"]])
+def test_a_mistyped_address_shows_no_password(run: Run, clip: Path, verbose: list[str]) -> None:
+    for arguments in (["rtsp:/me:hush@h/x", "out.mp4"], ["rtsp://me:hush@h/x", "out.mp4", "--no-live"]):
+        result = run(*arguments, *verbose)
+        assert result.exit_code
+        assert "hush" not in result.output + result.stderr
+    result = run("in.mp4", "rtsp:/me:hush@h/x", *verbose)
+    assert "hush" not in result.output + result.stderr
+
+
 @pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_process_cleanly(tmp_path: Path, number: signal.Signals) -> None:

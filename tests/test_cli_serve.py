@@ -13,6 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -25,6 +26,7 @@ from streamfilter.cli import main
 from streamfilter.config import FilterConfig
 from streamfilter.errors import InputError
 from streamfilter.json_log import EVENTS
+from streamfilter.media.address import Address
 from streamfilter.pipeline.stop import StopFlag
 from streamfilter.serve import Camera, Screen
 from streamfilter.stream_state import StreamState
@@ -330,6 +332,18 @@ def test_check_says_what_is_in_the_file_and_no_credential(tmp_path: Path) -> Non
         "camera yard: rtsp://127.0.0.1:9/yard -> rtmp://h/live/***, a.mkv",
     ]
     assert result.stderr == ""
+
+
+def test_check_shows_no_login_even_where_an_address_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "serve.toml"
+    path.write_text(text_of("door"))
+    parse = Address.parse
+
+    def slip(text: str, **more: bool) -> Address:
+        return replace(parse(text, **more), shown=f"rtsp:/me:{PASSWORD}@h")
+
+    monkeypatch.setattr(Address, "parse", slip)
+    assert serve(str(path), "--check").stdout == "camera door: rtsp:/***@h -> the page only\n"
 
 
 def test_other_commands_do_not_wait_for_the_page_to_load() -> None:

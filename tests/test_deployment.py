@@ -77,7 +77,8 @@ def test_no_limit_on_latency_is_eaten_up_by_the_look_ahead(text: str) -> None:
 
 def test_every_variable_of_the_samples_comes_from_the_environment() -> None:
     for text in ((SAMPLES / "serve.toml").read_text("utf-8"), *readme_configs()):
-        assert set(re.findall(r"(?<!\$)\$\{(\w+)\}", re.sub(r"(?m)#.*", "", text))) <= ENVIRON.keys()
+        names = set(re.findall(r"(?<!\$)\$\{(\w+)\}", re.sub(r"(?m)#.*", "", text)))
+        assert names and names <= ENVIRON.keys()
 
 
 # --- systemd ----------------------------------------------------------------------------------------------------------

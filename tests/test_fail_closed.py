@@ -12,7 +12,9 @@ import pytest
 import streamfilter
 from streamfilter.composite import Compositor
 from streamfilter.config import AnonymizeConfig, FilterConfig, TrackConfig
+from streamfilter.containment import attempt
 from streamfilter.cover import cover
+from streamfilter.errors import InputError
 from streamfilter.guard import Guard
 from streamfilter.scene import SceneCut
 from streamfilter.structures import Action, Detections, FaceCrop, SafeFrame
@@ -414,6 +416,18 @@ def test_a_blank_frame_holds_nothing_of_the_picture():
     assert one.blanked
     assert (one.image == other.image).all()
     assert len(np.unique(one.image)) == 1
+
+
+def test_what_a_failed_step_says_is_logged_without_a_password(caplog):
+    def fails(error):
+        raise error
+
+    _, error = attempt(fails, OSError("cannot open rtsp://me:hush@host/x"))
+    assert isinstance(error, OSError)
+    attempt(fails, InputError("no picture came"))
+    assert "OSError" in caplog.text
+    assert "InputError: no picture came" in caplog.text
+    assert "hush" not in caplog.text
 
 
 def test_no_option_switches_protection_off():

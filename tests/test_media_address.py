@@ -37,6 +37,11 @@ KINDS = [
     ("window:", AddressKind.WINDOW, True, "window"),
     ("camera:", AddressKind.CAMERA, True, "camera"),
     ("out/live.m3u8", AddressKind.HLS, False, "out/live.m3u8"),
+    ("./12:30@door.mkv", AddressKind.FILE, False, "./12:30@door.mkv"),
+    ("/rec/12:30@door.mkv", AddressKind.FILE, False, "/rec/12:30@door.mkv"),
+    (r"C:\Users\me@home\a.mp4", AddressKind.FILE, False, r"C:\Users\me@home\a.mp4"),
+    ("watch?v=abc&list=1.mp4", AddressKind.FILE, False, "watch?v=abc&list=1.mp4"),
+    (" rtsp://10.0.0.5/live ", AddressKind.RTSP, True, "rtsp://10.0.0.5/live"),
 ]
 
 
@@ -88,6 +93,10 @@ def test_equal_texts_make_equal_addresses() -> None:
         ("rtsp://user:pa#ss@host/x", "%2F"),
         ("rtsp://user:pa ss@host/x", "%2F"),
         ("rtsp://host:port/x", "%2F"),
+        ("file:///a%00b", "%00"),
+        ("page:²", "no port"),
+        ("page:" + "1" * 5000, "no port"),
+        ("rtsp://host:" + "1" * 5000 + "/x", "%2F"),
     ],
 )
 def test_what_cannot_be_meant_is_one_clear_line(text: str, word: str) -> None:
@@ -116,6 +125,21 @@ SHAPES = st.sampled_from(
         "{scheme}://host:5000/cam/token={secret}/live",
         "rtmp://host:5000/app/{secret}",
         "rtmp://host/app/instance/{secret}",
+        "{scheme}://host:5000/cam/pwd/{secret}",
+        "{scheme}://host:5000/user/admin/password/{secret}/live",
+        # With a slip in them, these could be names of files or devices.
+        " {scheme}://admin:{secret}@host:5000/cam",
+        "'{scheme}://admin:{secret}@host:5000/cam'",
+        '"{scheme}://admin:{secret}@host:5000/cam"',
+        "{scheme}:/admin:{secret}@host:5000/cam",
+        "{scheme}:admin:{secret}@host/cam",
+        "//admin:{secret}@host/cam",
+        "admin:{secret}@host/cam",
+        "host/cam?user=admin&password={secret}",
+        "webcam:{scheme}://admin:{secret}@host/cam",
+        "page:admin:{secret}@host:8080",
+        "window:{scheme}://admin:{secret}@host/cam",
+        "file://admin:{secret}@host/cam",
     ]
 )
 

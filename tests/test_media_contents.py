@@ -143,6 +143,11 @@ def test_further_pictures_of_a_picture_are_counted(tmp_path: Path, data: bytes, 
     assert further_pictures(path) == count
 
 
+def test_a_picture_that_cannot_be_read_is_one_clear_line(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"gone\.png cannot be read: No such file"):
+        further_pictures(tmp_path / "gone.png")
+
+
 def test_further_pages_are_counted(tmp_path: Path) -> None:
     cv2.imwritemulti(str(tmp_path / "a.tif"), [picture(index, 64, 48) for index in range(3)])
     assert contents(tmp_path / "a.tif").further_pictures == 2

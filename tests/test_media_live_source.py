@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import os
+import socket
 import threading
 import time
 import traceback
@@ -20,6 +21,7 @@ from streamfilter.errors import InputError
 from streamfilter.live_config import LiveConfig
 from streamfilter.media import LIVE_TIME_BASE, Address, LiveSource
 from streamfilter.media.letterbox import letterboxed
+from streamfilter.media.live_failure import is_denied
 from streamfilter.stream_state import StreamState
 from tests.live_kit import free_port
 from tests.live_source_kit import QUICK, Watched, failure_at, off_arrival_s, rises
@@ -197,7 +199,9 @@ def test_giving_up_is_an_error_that_names_the_last_cause() -> None:
 def test_refusals_are_told_apart(status: int, sentence: str) -> None:
     with MjpegCamera() as camera:
         camera.status = status
-        assert sentence in failure_at(camera.url)
+        failure = failure_at(camera.url)
+    assert sentence in failure
+    assert is_denied(InputError(failure)) == (status in (401, 403))
 
 
 def test_a_wrong_password_is_told_from_a_missing_one() -> None:
@@ -221,6 +225,14 @@ def test_a_wrong_password_is_told_from_a_missing_one() -> None:
 )
 def test_addresses_that_cannot_be_read_say_why(url: str, sentence: str) -> None:
     assert sentence in failure_at(url)
+
+
+def test_an_unknown_host_is_not_looked_up_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    def asked(*_: object, **__: object) -> object:
+        raise AssertionError("a name server that does not answer would hold everything up")
+
+    monkeypatch.setattr(socket, "getaddrinfo", asked)
+    assert "no such host is known" in failure_at("rtsp://nosuch.invalid/x")
 
 
 def test_what_is_no_video_is_said_to_be_none(tmp_path: Path) -> None:

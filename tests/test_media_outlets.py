@@ -145,6 +145,18 @@ def test_a_full_disk_is_named_and_can_be_survived(tmp_path: Path, name: str) -> 
     assert all(path.read_bytes() == data for path, data in before.items())
 
 
+@pytest.mark.parametrize("name", ["cam.mkv", "cam.mp4", "cam.ts", "cam_%03d.mkv"])
+def test_tries_on_a_full_disk_leave_nothing_behind(tmp_path: Path, silent: Encoded, name: str) -> None:
+    outlet = outlet_to(tmp_path / name, silent[0], OutletConfig(retry_files=True))
+    assert outlet.is_network, "it is tried again"
+    for _ in range(3):
+        with disk_of(0), pytest.raises(OutputError, match="File too large"):
+            for packet in silent[1]:
+                outlet.write(packet)
+        assert not list(tmp_path.iterdir())
+        outlet.reopen()
+
+
 def test_what_was_recorded_before_a_kill_can_be_played(tmp_path: Path) -> None:
     child = subprocess.Popen([sys.executable, "-c", KILLED, str(tmp_path)], stdout=subprocess.PIPE, text=True)
     assert child.stdout is not None
@@ -210,6 +222,12 @@ def test_a_pattern_in_a_folder_is_refused(tmp_path: Path, silent: Encoded) -> No
         outlet_to(tmp_path / "%Y" / "cam_%d.mkv", silent[0])
 
 
+@pytest.mark.parametrize("name", ["cam_%9999999d.mkv", "cam_%099999999999d.mkv", "cam_%Y_%9999999H.mkv"])
+def test_a_number_that_no_name_can_hold_is_refused(tmp_path: Path, silent: Encoded, name: str) -> None:
+    with pytest.raises(ConfigError, match="at most 99 digits"):
+        outlet_to(tmp_path / name, silent[0])
+
+
 # --- HLS ---
 
 
@@ -240,6 +258,41 @@ def test_hls_goes_on_where_it_was(tmp_path: Path, silent: Encoded) -> None:
     text = (tmp_path / "cam.m3u8").read_text()
     assert "cam_000007.ts" in text
     assert "DISCONTINUITY" in text
+
+
+OURS = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2.0,\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        OURS + "cam_000001.ts\n#EXTINF:2.0,\nfilm.ts\n",
+        OURS + "sub/cam_000001.ts\n",
+        OURS + "../cam_000001.ts\n",
+        OURS + "cam_1.ts\n",
+        OURS + '#EXT-X-MAP:URI="init.mp4"\ncam_000001.ts\n',
+        "a list of mine\n",
+    ],
+)
+@pytest.mark.parametrize("config", [OutletConfig(), OutletConfig(overwrite=True)])
+def test_hls_touches_no_playlist_of_another_program(
+    tmp_path: Path, silent: Encoded, text: str, config: OutletConfig
+) -> None:
+    playlist, film = tmp_path / "cam.m3u8", tmp_path / "film.ts"
+    film.write_bytes(b"mine")
+    late = outlet_to(playlist, silent[0], config)
+    playlist.write_text(text)
+    for begin in (lambda: outlet_to(playlist, silent[0], config), lambda: late.write(silent[1][0])):
+        with pytest.raises(OutputError, match=r"cam\.m3u8 is another program's"):
+            begin()
+    assert (playlist.read_text(), film.read_bytes()) == (text, b"mine")
+    assert {path.name for path in tmp_path.iterdir()} == {"cam.m3u8", "film.ts"}
+
+
+@pytest.mark.parametrize("name", ["50%d/cam.m3u8", "cam_%03d.m3u8"])
+def test_hls_takes_no_pattern(tmp_path: Path, silent: Encoded, name: str) -> None:
+    with pytest.raises(ConfigError, match="may hold no %"):
+        outlet_to(tmp_path / name, silent[0])
 
 
 @contextmanager
@@ -292,6 +345,12 @@ def test_udp_needs_nobody_to_listen(silent: Encoded) -> None:
         write_all(outlet_to(f"udp://127.0.0.1:{free_port()}", parameters), packets)
         write_all(outlet_to("udp://239.255.77.77:5999?ttl=0", parameters), packets[:50])
     assert time.monotonic() - began < 3
+
+
+@pytest.mark.parametrize("query", ["ttl=256", "ttl=-1", "ttl=x", "ttl=99999999999", "ttl=" + "1" * 5000])
+def test_a_ttl_out_of_range_is_one_line(silent: Encoded, query: str) -> None:
+    with pytest.raises(ConfigError, match=r"ttl \(0 to 255\) must be numbers"):
+        outlet_to(f"udp://239.255.77.77:5999?{query}", silent[0])
 
 
 def test_datagrams_fit_into_a_frame_of_ethernet() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -202,6 +203,23 @@ def test_a_server_that_stops_reading_is_given_up_in_time(
     assert "took no data" in str(sender.error) or "cannot be written" in str(sender.error)
     assert sender.slowest_s < 1 + 1 + 8  # opening included
     assert not children() - {str(server.pid)}
+
+
+def test_signals_that_end_a_whole_group_leave_the_end_to_the_parent(
+    rtsp_server: Callable[..., RtspServer], silent: Encoded
+) -> None:
+    parameters, packets = silent
+    server = rtsp_server("--record", "out")
+    before = children()
+    with outlet_to(server.push_url("out"), parameters) as outlet:
+        outlet.write(packets[0])
+        (push,) = children() - before
+        for number in (signal.SIGTERM, signal.SIGINT):
+            os.kill(int(push), number)
+            time.sleep(0.05)
+        for packet in packets[1:]:
+            outlet.write(packet)
+    wait_until(lambda: "PUSH out ends" in server.log(), within_s=5, what="a proper end of the push")
 
 
 def test_rtmp_is_taken_by_a_listener(tmp_path: Path, sounding: Encoded) -> None:

@@ -33,7 +33,7 @@ class Delay:
         self.fail_at, self.pause_s, self.error = fail_at, pause_s, error or ValueError("filter")
 
     def push(self, frame: Frame) -> list[SafeFrame]:
-        if self.fail_at is not None and frame.index >= self.fail_at:  # a live inbox may have dropped that very one
+        if frame.index == self.fail_at:
             raise self.error
         time.sleep(self.pause_s)
         self.waiting.append(SafeFrame(frame.image, frame.index, frame.pts, frame.time_base))
@@ -66,14 +66,13 @@ def test_every_frame_arrives_in_order():
     sink = Sink()
     flow = run(frames(), Delay(), sink)
     assert sink.indices == list(range(N))
-    assert (flow.read, flow.written, flow.dropped) == (N, N, 0)
+    assert (flow.read, flow.written) == (N, N)
 
 
 def test_an_empty_source_ends():
     assert run(frames(0), Delay(), Sink()).written == 0
 
 
-@pytest.mark.parametrize("live", [False, True])
 @pytest.mark.parametrize("at", [0, 1, 17, N - 1])
 @pytest.mark.parametrize(
     ("make", "error"),
@@ -84,20 +83,19 @@ def test_an_empty_source_ends():
     ],
     ids=["reader", "filter", "writer"],
 )
-def test_a_failure_anywhere_is_raised(make, error, at, live):
+def test_a_failure_anywhere_is_raised(make, error, at):
     source, protect, sink = make(at)
     with pytest.raises(error):
-        run(source, protect, sink, live=live)
+        run(source, protect, sink)
 
 
-@pytest.mark.parametrize("live", [False, True])
-def test_a_failure_in_flush_is_raised(live):
+def test_a_failure_in_flush_is_raised():
     class Dead(Delay):
         def flush(self) -> list[SafeFrame]:
             raise ValueError("flush")
 
     with pytest.raises(ValueError, match="flush"):
-        run(frames(), Dead(), Sink(), live=live)
+        run(frames(), Dead(), Sink())
 
 
 def test_the_first_of_several_failures_is_raised():
@@ -171,16 +169,6 @@ def test_a_slow_writer_holds_the_filter_back():
 
     run(frames(), Watching(), write)
     assert max(most) <= OUTBOX_FRAMES + 2 + 2
-
-
-def test_a_live_source_drops_its_oldest_and_counts():
-    sink = Sink()
-    flow = run(frames(), Delay(pause_s=0.01), sink, live=True)
-    assert flow.dropped > 0
-    assert flow.read == N
-    assert flow.written == N - flow.dropped == len(sink.indices)
-    assert sink.indices == sorted(sink.indices)
-    assert sink.indices[-1] == N - 1
 
 
 def test_progress_is_told_in_the_callers_thread():

@@ -151,6 +151,11 @@ def test_a_camera_has_its_own_settings_those_of_defaults_or_the_usual() -> None:
     assert (a.pipeline.shed.max_latency_ms, a.pipeline.keep_s, b.pipeline.shed.max_latency_ms) == (200, 0.2, 650)
 
 
+def test_a_file_that_fails_is_tried_again_as_servers_are() -> None:
+    usual, own = read(ONE).cameras[0], read(ONE + "segment_s = 60\n").cameras[0]
+    assert (usual.outlets.retry_files, own.outlets.retry_files, own.outlets.segment_s) == (True, True, 60)
+
+
 def test_one_seed_for_all_gives_every_camera_other_people() -> None:
     text = '[defaults]\nseed = 7\n[[camera]]\nname = "a"\nsource = "test:"\n[[camera]]\nname = "b"\nsource = "test:"\n'
     seeds = [camera.filter.anonymize.seed for camera in read(text).cameras]

@@ -293,6 +293,30 @@ def test_broken_cameras_do_not_change_the_others(supervisor: Supervisor, cameras
     assert any("no such camera" in event.reason for event in state_of(gallery, "fails").events)
 
 
+def test_a_refused_password_is_not_tried_again_for_a_minute(
+    supervisor: Supervisor, cameras: Cameras, gallery: Gallery
+) -> None:
+    said = iter(["no such host is known", "the user or password was refused (401); check both"])
+
+    def fails(stop: StopFlag) -> None:
+        raise InputError(f"rtsp://10.0.0.1/x: {next(said)}")
+
+    cameras.behaviour = {"door": fails}
+    supervisor.apply(config_of("door", "yard"))
+
+    def pauses() -> list[str]:
+        camera = gallery.find("door")
+        events = camera.told.status.events if camera and camera.told else ()
+        return [event.reason.rpartition("; ")[2] for event in events if event.reason]
+
+    until(lambda: len(pauses()) == 2)
+    assert pauses() == ["starts again in 0.02 s", "starts again in 60 s"]
+    assert "refused (401); check both" in supervisor.statuses()["door"].reason
+    before = cameras.ticks["yard"]
+    until(lambda: cameras.ticks["yard"] > before + 50)
+    assert len(cameras.threads["door"]) == 2
+
+
 def test_only_what_is_different_is_touched(supervisor: Supervisor, cameras: Cameras, gallery: Gallery) -> None:
     supervisor.apply(config_of("same", "changed", "removed"))
     until(lambda: all(cameras.ticks[name] for name in ("same", "changed", "removed")))

@@ -457,9 +457,10 @@ def test_a_taken_port_is_one_clear_line(gallery: Gallery, server: WebServer) -> 
     assert web_threads() == ["web"] and descriptors() == before
 
 
-def test_an_unknown_host_is_one_clear_line(gallery: Gallery) -> None:
+@pytest.mark.parametrize("host", ["203.0.113.9", "a..b", "a\0b"])
+def test_an_unknown_host_is_one_clear_line(gallery: Gallery, host: str) -> None:
     with pytest.raises(OutputError, match="name another port or host"):
-        WebServer(gallery, host="203.0.113.9", port=0, token="x" * 20).start()
+        WebServer(gallery, host=host, port=0, token="x" * 20).start()
     assert web_threads() == []
 
 

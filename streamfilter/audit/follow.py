@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from streamfilter.audit.footage import Footage, footage_of, frame_pairs
+from streamfilter.audit.footage import Footage, footage_of
+from streamfilter.audit.in_step import frame_pairs
 from streamfilter.audit.moment import Face, Moment
 from streamfilter.audit.pairs import Pair
 from streamfilter.audit.paths import BRIDGE_S, Path, Spot, linked, visible

@@ -1,25 +1,22 @@
-"""An original beside its result: checked to be comparable, and read in step, both as shown at the same moment."""
+"""An original beside its result: checked to be comparable, and which pictures are shown at the same moment."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
-from contextlib import closing
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
-import cv2
 import numpy as np
 
+from streamfilter.audit.losses import Losses
 from streamfilter.audit.pairs import Pair, pairs_of
 from streamfilter.audit.simultaneous import NOBODY, Indices, MatchedBy, partners_of
 from streamfilter.audit.unseen import Unseen
 from streamfilter.audit.wording import plural
 from streamfilter.errors import InputError
-from streamfilter.media import Kind, open_source
+from streamfilter.media import Kind
 from streamfilter.media.contents import Contents, contents
-from streamfilter.structures import Doubles, Image
 
-__all__ = ["Footage", "Pair", "footage_of", "frame_pairs", "pairs_of", "swapped"]
+__all__ = ["Footage", "Pair", "footage_of", "pairs_of", "swapped"]
 
 MAX_ASPECT_ERROR = 0.05
 MAX_ENLARGEMENT = 4.0
@@ -40,7 +37,8 @@ class Footage:
         partners: (n,) for every picture of the original the index of the result's that is shown then, or -1.
         matched_by: How that was told.
         notes: What a reader of the audit should know of it, in sentences.
-        unseen: Pictures of the result that `frame_pairs` skipped and that repeat none which it gave.
+        unseen: Pictures of the result that `in_step.frame_pairs` did not give and that repeat none which it gave.
+        losses: What `in_step.frame_pairs` could not read.
     """
 
     pair: Pair
@@ -50,6 +48,7 @@ class Footage:
     matched_by: MatchedBy
     notes: tuple[str, ...] = ()
     unseen: Unseen = field(default_factory=Unseen)
+    losses: Losses = field(default_factory=Losses)
 
     @property
     def still(self) -> bool:
@@ -83,43 +82,6 @@ def footage_of(pair: Pair) -> Footage:
     return Footage(pair=pair, original=original, result=result, partners=partners, matched_by=matched_by, notes=notes)
 
 
-def frame_pairs(footage: Footage) -> Iterator[tuple[int, float, Image, Image]]:
-    """Index and time of each picture of the original, it, and the result's picture shown then, in the same size.
-
-    Pictures of the original during which the result shows nothing are left out. Those of the result that stand beside
-    none of the original are counted by `footage.unseen`, which is complete at the end. Both are decoded once, in step;
-    one picture of each is held.
-
-    Raises:
-        InputError: the result ends before its packets do; it is damaged.
-    """
-    unseen = footage.unseen
-    unseen.restart()
-    with closing(_pictures(footage.pair.result, footage.result.times)) as results:
-        number, shown = _advance(results, footage, 0)
-        for index, image, time_s in _timed(footage.pair.original, footage.original.times):
-            wanted = int(footage.partners[index])
-            if wanted == NOBODY:
-                continue
-            while number < wanted:
-                if not unseen.compared(shown):
-                    unseen.skip(shown)
-                number, shown = _advance(results, footage, wanted)
-            unseen.compare(shown)
-            yield index, time_s, image, fitted(shown, image.shape[1], image.shape[0])
-        for _, picture in results:
-            unseen.skip(picture)
-        unseen.finish()
-
-
-def fitted(image: Image, width: int, height: int) -> Image:
-    """The picture in another size; untouched where it has that size."""
-    if image.shape[:2] == (height, width):
-        return image
-    way = cv2.INTER_AREA if width * height < image.shape[0] * image.shape[1] else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(image, (width, height), interpolation=way), np.uint8)
-
-
 def swapped(pair: Pair, *, original_faces: int, result_faces: int) -> str | None:
     """What to tell a user who seems to have given the result first; None where nothing speaks for it.
 
@@ -132,35 +94,6 @@ def swapped(pair: Pair, *, original_faces: int, result_faces: int) -> str | None
         f"{result_faces} faces were found in {pair.result}, and only {original_faces} in {pair.original}, "
         "which was given as the original; are the two in the wrong order?"
     )
-
-
-# --- reading ---------------------------------------------------------------------------------------------------------
-
-
-def _pictures(path: Path, times: Doubles) -> Generator[tuple[int, Image]]:
-    for number, image, _ in _timed(path, times):
-        yield number, image
-
-
-def _timed(path: Path, times: Doubles) -> Generator[tuple[int, Image, float]]:
-    """Number, picture and time. A decoder leaves out what is damaged: the time tells the number, not counting."""
-    number = -1
-    with open_source(path) as source:
-        for frame in source:
-            number = max(number + 1, int(np.searchsorted(times, frame.time_s - 1e-6)))
-            if number >= len(times):
-                return
-            yield number, frame.image, frame.time_s
-
-
-def _advance(results: Iterator[tuple[int, Image]], footage: Footage, wanted: int) -> tuple[int, Image]:
-    following = next(results, None)
-    if following is None:
-        raise InputError(
-            f"{footage.pair.result} ends before its picture {wanted + 1} of {footage.result.frames}; "
-            "it is damaged, and what is left of it would not tell enough"
-        )
-    return following
 
 
 # --- checks ----------------------------------------------------------------------------------------------------------

@@ -11,8 +11,10 @@ class Limits:
 
     Attributes:
         bare_faces: Face-frames whose pixels survive.
-        unseen_frames: Frames of the result that stand beside none of the original and repeat no neighbour; with more,
-            leaks are not judged.
+        doubtful_places: Untouched places where a face was expected between two looks and no detector finds one; with
+            more, leaks are not judged.
+        unseen_frames: Frames of the result that cannot be decoded, or stand beside none of the original and repeat no
+            neighbour; with more, leaks are not judged.
         further_pictures: Other video streams, covers, thumbnails; with more, leaks are not judged.
         true_accepts: TAR at a false accept rate of 1e-3, gallery of originals against the result, for each recogniser.
         recognised_anywhere: Faces found in the result, at any place, in which a person of the original is recognised.
@@ -26,6 +28,7 @@ class Limits:
     """
 
     bare_faces: int = 0
+    doubtful_places: int = 0
     unseen_frames: int = 0
     further_pictures: int = 0
     true_accepts: float = 0.01

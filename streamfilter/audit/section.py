@@ -86,7 +86,7 @@ class Plot:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Picture:
-    """A small RGB picture for the page; `original`: an original face can be seen in it, so it is shown on demand."""
+    """A small RGB picture for the page; `original`: an original face may be seen in it, so it is shown on demand."""
 
     name: str
     caption: str

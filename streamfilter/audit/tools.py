@@ -48,11 +48,12 @@ class Tools:
         attackers = load_recognisers(store, recognisers, threads)
         pulled, known = _pulled(store), {item.calibration.sha256 for item in attackers}
         others = (model for model in pulled if model.sha256 not in known)
+        mtcnn = Mtcnn.load(store, threads=threads)
         return cls(
-            detect=ReferenceDetector.load(store, threads=threads),
+            detect=ReferenceDetector.load(store, threads=threads, mtcnn=mtcnn),
             recognisers=attackers,
             landmarks=Landmarks68.load(store.path(PREDICTOR)),
-            near={"dlib": Hog(), "mtcnn": Mtcnn.load(store, threads=threads)},
+            near={"dlib": Hog(), "mtcnn": mtcnn},
             used=(*(_attacker(item, pulled) for item in attackers), *others),
         )
 

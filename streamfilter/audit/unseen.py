@@ -18,7 +18,9 @@ MOST_WAITING = 1000
 
 @dataclass(eq=False)
 class Unseen:
-    """Counts the skipped pictures of a result that do not merely repeat the one compared before or after them.
+    """Counts the pictures of a result that nobody compared: those that could not be decoded, and the skipped ones.
+
+    Skipped ones that merely repeat the picture compared before or after them do not count.
 
     A repetition differs from it by at most 1 grey level on average and 16 levels in any cell, where cells are those of
     a thumbnail 160 px long (mean over the colours). What was put into a file with a face in it differs by far more.
@@ -35,6 +37,10 @@ class Unseen:
         """Before the first picture of a pass."""
         self.frames, self._compared = 0, None
         self._waiting.clear()
+
+    def lose(self, count: int) -> None:
+        """So many pictures that are in the file and could not be decoded: another player may show them."""
+        self.frames += max(count, 0)
 
     def compared(self, image: Image) -> bool:
         """Whether this very picture was the last that was compared."""

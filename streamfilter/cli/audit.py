@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.console import Console
 
-from streamfilter.audit.footage import footage_of
+from streamfilter.audit.footage import Footage, footage_of
 from streamfilter.audit.pairs import Pair, pairs_of
 from streamfilter.audit.section import Verdict
 from streamfilter.audit.settings import SECTIONS, AuditConfig
@@ -50,7 +50,7 @@ Examples:
 \b
 Exit codes:
   0    the demanded sections (--fail-on) keep their limits
-  1    a limit is broken, or the two could not be compared: do not publish
+  1    a limit is broken, or a file could not be compared: do not publish
   2    the command itself cannot work: an unknown option, a value out of range
   3    nothing demanded failed, but something demanded could not be judged: not safe either
   130  stopped by Ctrl-C or a termination signal
@@ -161,11 +161,11 @@ def audit(
         raise click.UsageError(f"{html} cannot be both the page and the JSON report; give them two names")
     if include_originals and not quiet:
         say(console, "warning: the page will show original faces; do not publish it", style="yellow")
-    frames = len(pairs) if len(pairs) > 1 else footage_of(pairs[0]).original.frames
-    store = Store(folder) if folder else Store.default()
-    tools = context.obj or Tools.load(store, recognisers, threads=threads)
-    with _watch(console, original.name, frames, by_file=len(pairs) > 1, quiet=quiet) as watch:
-        report = run_audit(original, anonymised, tools, config, parrot=parrot, progress=watch)
+    ready = _looked_at(pairs, seconds)
+    tools = context.obj or Tools.load(Store(folder) if folder else Store.default(), recognisers, threads=threads)
+    expected = ready[0].original.frames if ready else len(pairs)
+    with _watch(console, original.name, expected, by_file=not ready, quiet=quiet) as watch:
+        report = run_audit(original, anonymised, tools, config, parrot=parrot, progress=watch, ready=ready)
     if not quiet:
         print_report(report, Console(highlight=False))
     try:
@@ -178,24 +178,35 @@ def audit(
 
 
 def _parrots(pairs: Sequence[Pair], original: Path, parrot: Path) -> tuple[Pair, ...]:
-    """Pairs of the originals and their second results, checked before an hour is spent on the first.
+    """Pairs of the originals and their second results.
 
     Raises:
         InputError: they are the first results, or do not belong to the originals.
     """
     try:
         seconds = pairs_of(original, parrot)
-        if len(seconds) == 1:
-            footage_of(seconds[0])
     except InputError as error:
         raise InputError(f"--parrot: {error}") from error
     for first, second in zip(pairs, seconds, strict=False):
         if same_file(first.result, second.result):
-            raise InputError(
-                f"--parrot: {second.result} is the result that is audited; give another result of the same "
-                "tool for the same original"
-            )
+            what = f"--parrot: {second.result} is the result that is audited"
+            raise InputError(f"{what}; give another result of the same tool for the same original")
     return seconds
+
+
+def _looked_at(pairs: Sequence[Pair], seconds: Sequence[Pair]) -> tuple[Footage, ...]:
+    """Of two files the pair and, if there is one, that with the second result: refused before models are loaded.
+
+    Raises:
+        InputError: they cannot be compared.
+    """
+    if len(pairs) > 1:
+        return ()
+    first = footage_of(pairs[0])
+    try:
+        return (first, *map(footage_of, seconds))
+    except InputError as error:
+        raise InputError(f"--parrot: {error}") from error
 
 
 def _check_report(path: Path, pairs: Sequence[Pair], recognisers: Sequence[Path], *, overwrite: bool) -> None:

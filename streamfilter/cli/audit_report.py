@@ -12,7 +12,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from streamfilter.audit.report.conclusion import HEADLINES, advice, besides, heading, material
+from streamfilter.audit.report.conclusion import advice, besides, heading, headline, material
 from streamfilter.audit.report.document import AuditReport, verdict_of
 from streamfilter.audit.section import Figure, Section, Verdict
 from streamfilter.audit.wording import amount, clock, counted, interval, kept, limit, plain
@@ -86,5 +86,5 @@ def _evidence(figure: Figure) -> str:
 def _overall(report: AuditReport) -> Text:
     verdict = verdict_of(report)
     decided = ", ".join(report.demanded)
-    words = f" {HEADLINES[verdict]}" + (f" (decided by: {decided})" if decided else "")
+    words = f" {headline(report)}" + (f" (decided by: {decided})" if decided else "")
     return Text.assemble(("overall: ", "bold"), (str(verdict).upper(), STYLES[verdict]), plain(words))

@@ -25,8 +25,8 @@ A threshold at a false accept rate (FAR) is the score that this share of ALL pai
 (TAR) is the share of pairs of one person that reach it, at most 45 pairs of each person. With a list of pairs (by
 default DIR/pairs.txt, if it is there) the accuracy is told, cross-validated over its folds as LFW prescribes.
 
-The calibration of FILE.onnx is written to FILE.onnx.calibration.json, where the audit looks for it. Only numbers are
-written, never a face or an embedding.
+The calibration of FILE.onnx is written to FILE.onnx.calibration.json, where the audit looks for it; one that is there
+is replaced. Only numbers are written, never a face or an embedding.
 """
 
 
@@ -35,14 +35,21 @@ written, never a face or an embedding.
 @click.option("--photos", type=options.PATH, required=True, metavar="DIR", help="Photos as DIR/PERSON/PHOTO.jpg.")
 @click.option("--pairs", type=options.PATH, metavar="FILE", help="Pairs in LFW's format. Default: DIR/pairs.txt.")
 @click.option("--out", type=options.PATH, metavar="FILE", help="Write all calibrations here, and nowhere else.")
+@click.option("--overwrite", is_flag=True, help="Replace the file of --out if it exists already.")
 @click.option(
     "--threads", type=click.IntRange(min=1), default=1, show_default=True, help="CPU threads of each ONNX network."
 )
 def calibrate(
-    *, recognisers: tuple[str, ...], photos: Path, pairs: Path | None, out: Path | None, threads: int
+    *,
+    recognisers: tuple[str, ...],
+    photos: Path,
+    pairs: Path | None,
+    out: Path | None,
+    overwrite: bool,
+    threads: int,
 ) -> None:
     """Measure and show; see HELP."""
     # Other commands need neither the audit nor what it loads, and should start quickly.
     from streamfilter.cli.calibration_job import run  # noqa: PLC0415
 
-    run(recognisers, photos=photos, pairs=pairs, out=out, threads=threads)
+    run(recognisers, photos=photos, pairs=pairs, out=out, overwrite=overwrite, threads=threads)

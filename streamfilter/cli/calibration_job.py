@@ -18,10 +18,11 @@ from streamfilter.audit.recognise.arcface import ArcFace
 from streamfilter.audit.recognise.calibration import RATES, Calibration
 from streamfilter.audit.recognise.load import BUILT_IN, load_network
 from streamfilter.audit.recognise.measure import Detect, calibration_of, embed, find_preparation, sample
-from streamfilter.audit.recognise.photos import BenchmarkPair, Photo, photos_in, read_pairs
+from streamfilter.audit.recognise.photos import Photo, photos_in, read_pairs
 from streamfilter.audit.recognise.recogniser import Network
 from streamfilter.cli.console import say, stderr_console
 from streamfilter.errors import ConfigError
+from streamfilter.media.target import check_target
 from streamfilter.model_files import sha256
 from streamfilter.model_store.store import Store
 
@@ -38,19 +39,31 @@ class Subject:
     own: bool = False
 
 
-def run(names: Sequence[str], *, photos: Path, pairs: Path | None, out: Path | None, threads: int) -> None:
+def run(
+    names: Sequence[str],
+    *,
+    photos: Path,
+    pairs: Path | None,
+    out: Path | None,
+    threads: int,
+    overwrite: bool = False,
+) -> None:
     """Calibrate the recognisers of these names on the photos of a folder.
 
     Raises:
         ConfigError: A name is neither a recogniser's nor a file in ONNX.
         InputError: The photos or the pairs cannot be used.
         ModelError: A model is missing, damaged, or fails.
-        OutputError: The calibration cannot be written.
+        OutputError: The calibration cannot be written, or what is named for it is read or exists already.
     """
     console = stderr_console()
-    known, listed = photos_in(photos), _pairs(photos, pairs)
+    pairs = pairs or _usual_pairs(photos)
+    known, listed = photos_in(photos), read_pairs(pairs) if pairs else ()
     store = Store.default()
     subjects = [open_recogniser(name, store, threads) for name in dict.fromkeys(names)]
+    read = [*(subject.path for subject in subjects), *([pairs] if pairs else []), *(photo.path for photo in known)]
+    for target in _targets(subjects, out):
+        check_target(target, sources=read, overwrite=overwrite or target != out)
     detect = open_detector(store, threads)
     subjects = [_fed_rightly(subject, known, detect, console) for subject in subjects]
     with _progress(console, "embedding", len(known)) as after_photo:
@@ -121,11 +134,14 @@ def _accuracy(item: Calibration) -> str:
     return f"{item.accuracy:.2%} +- {item.accuracy_error:.2%}"
 
 
-def _pairs(photos: Path, pairs: Path | None) -> tuple[BenchmarkPair, ...]:
+def _usual_pairs(photos: Path) -> Path | None:
     usual = photos / "pairs.txt"
-    if pairs is None and not usual.is_file():
-        return ()
-    return read_pairs(pairs or usual)
+    return usual if usual.is_file() else None
+
+
+def _targets(subjects: Sequence[Subject], out: Path | None) -> list[Path]:
+    """What will be written: one file that is named, or else one beside each of the user's own models."""
+    return [out] if out else [calibration.beside(subject.path) for subject in subjects if subject.own]
 
 
 def _description(photos: Path, without: int) -> str:
@@ -145,12 +161,9 @@ def _fed_rightly(subject: Subject, photos: Sequence[Photo], detect: Detect, cons
 
 
 def _write(subjects: Sequence[Subject], found: Sequence[Calibration], out: Path | None, console: Console) -> None:
-    if out:
-        targets = [(out, list(found))]
-    else:
-        both = zip(subjects, found, strict=True)
-        targets = [(calibration.beside(subject.path), [item]) for subject, item in both if subject.own]
-    for path, items in targets:
+    targets = _targets(subjects, out)
+    own = [[item] for subject, item in zip(subjects, found, strict=True) if subject.own]
+    for path, items in zip(targets, [found] if out else own, strict=True):
         calibration.save(path, items)
         say(console, f"written: {path}")
     if not targets:

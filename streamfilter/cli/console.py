@@ -13,6 +13,7 @@ from rich.logging import RichHandler
 
 from streamfilter.cli.exits import Exit, exit_code, one_line
 from streamfilter.errors import StreamFilterError
+from streamfilter.redact import redacted
 
 _log = logging.getLogger(__name__)
 _package_log = logging.getLogger("streamfilter")
@@ -30,8 +31,16 @@ def say(console: Console, text: str, *, style: str | None = None) -> None:
 
 def say_error(console: Console, error: StreamFilterError) -> None:
     """One line; the traceback follows where debug lines are shown."""
-    say(console, f"error: {one_line(error)}", style="red")
+    say(console, f"error: {redacted(one_line(error))}", style="red")
     _log.debug("where it happened", exc_info=error)
+
+
+class _RedactedLines(logging.Formatter):
+    """Records without credentials, their tracebacks included."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        lines = super().format(record).splitlines()
+        return "\n".join(f"{line[: len(line) - len(line.lstrip())]}{redacted(line)}" for line in lines)
 
 
 @contextmanager
@@ -41,6 +50,7 @@ def log_lines(console: Console, *, verbose: bool) -> Iterator[None]:
     Steps that fail log a warning for every frame; the summary and the report say the same in few words.
     """
     handler = RichHandler(console=console, show_path=False, rich_tracebacks=False)
+    handler.setFormatter(_RedactedLines("%(message)s"))
     before = _package_log.level
     _package_log.setLevel(logging.DEBUG if verbose else logging.CRITICAL)
     _package_log.addHandler(handler)

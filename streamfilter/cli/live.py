@@ -150,7 +150,7 @@ def run_live(console: Console, job: LiveJob, ends: Ends, guard: Guard, *, quiet:
 
 
 def _say_event(console: Console, event: StreamEvent, *, quiet: bool) -> None:
-    if not quiet or event.state is StreamState.ENDED:
+    if not quiet and event.state is not StreamState.ENDED:  # the last line tells the end, or the error why
         say(console, f"{event.state}{': ' if event.reason else ''}{event.reason}")
 
 
@@ -238,9 +238,12 @@ def _page(address: Address, console: Console, *, quiet: bool) -> Iterator[Page]:
     """A page that is served for as long as the block runs; the token, where one is needed, is in the environment."""
     from streamfilter.web import WebServer  # noqa: PLC0415
 
+    token = os.environ.get(TOKEN_VARIABLE)
+    if token == "":
+        raise ConfigError(f"{TOKEN_VARIABLE} is set and empty; give it at least 16 characters, or unset it")
     page = Page(str(address))
     host, port = address.options.get("host", "127.0.0.1"), int(address.options["port"])
-    with WebServer(page.gallery, host, port, os.environ.get(TOKEN_VARIABLE)) as server:
+    with WebServer(page.gallery, host, port, token) as server:
         if not quiet:
             say(console, f"page: {server.url}")
         yield page

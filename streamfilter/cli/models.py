@@ -10,6 +10,7 @@ from streamfilter.cli import options
 from streamfilter.cli.arrival import arrival
 from streamfilter.cli.console import log_lines, say, stderr_console
 from streamfilter.cli.model_list import show, to_json
+from streamfilter.cli.summary import plural
 from streamfilter.model_store import GROUPS, Store, pull
 from streamfilter.model_store.pull import Folder, Index, Source
 from streamfilter.model_store.store import FOLDER_VARIABLE, mebibytes
@@ -106,7 +107,7 @@ def pull_models(
         written = pull(store, group, origin, begin=begin, force=force)
     if written:
         size = mebibytes(sum(file.bytes for file in written))
-        say(console, f"{len(written)} model{'' if len(written) == 1 else 's'}, {size}, now in {store.folder}")
+        say(console, f"{plural(len(written), 'model')}, {size}, now in {store.folder}")
     else:
         say(console, f"all models of {group} are in {store.folder} and intact; --force gets them again")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -14,7 +15,9 @@ from streamfilter.cli.console import log_lines, say, stderr_console
 from streamfilter.cli.live import LiveWishes, is_live, live_job, refuse_for_live, run_live, sorted_ends
 from streamfilter.cli.reporting import header, open_report
 from streamfilter.config import Audio, Device, MediaConfig
+from streamfilter.errors import ConfigError
 from streamfilter.live_config import Transport
+from streamfilter.media.address import Address, AddressKind
 
 HELP = """Replace every face in SOURCES by the face of a person who does not exist, and write the result to SINK.
 
@@ -119,6 +122,7 @@ def run(
         job = live_job(ends, media_config, config, wishes)
         models = options.loader(context)(config, device=device, threads=threads, model=model, landmarks=predictor)
         context.exit(run_live(console, job, ends, wire(models, config), quiet=quiet))
+    _refuse_for_files([*sources, sink])
     plan = media.plan_jobs([Path(source) for source in sources], sink, media_config)
     with open_report(report_path, plan.jobs, overwrite=overwrite) as report:
         models = options.loader(context)(config, device=device, threads=threads, model=model, landmarks=predictor)
@@ -132,3 +136,14 @@ def run(
             if batch.outcomes:
                 report.commit()
     context.exit(code)
+
+
+def _refuse_for_files(places: Iterable[str]) -> None:
+    """Let no URL or device be taken for the name of a file.
+
+    Raises:
+        ConfigError: One of them is no file on this machine.
+    """
+    for address in map(Address.parse, places):
+        if address.kind not in (AddressKind.FILE, AddressKind.HLS) or "://" in address.url:
+            raise ConfigError(f"{address} is no file on this machine; give one, or take the source for live (--live)")

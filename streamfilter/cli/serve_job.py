@@ -24,6 +24,7 @@ from streamfilter.json_log import LineFormatter, tell
 from streamfilter.pipeline import stopping_on_signals
 from streamfilter.pipeline.crew import uncaught
 from streamfilter.pipeline.stop import StopFlag
+from streamfilter.redact import redacted
 from streamfilter.serve import Camera, Reloader, Screen, ServeConfig, Supervisor, load
 from streamfilter.serve.run_camera import run_camera
 from streamfilter.web import Gallery, WebServer
@@ -37,8 +38,8 @@ def check(path: Path) -> Exit:
     """Only read the configuration, and say what is in it."""
     config = load(path, os.environ)
     for camera in config.cameras:
-        sinks = ", ".join(str(sink) for sink in camera.sinks) or "the page only"
-        click.echo(f"camera {camera.name}: {camera.source} -> {sinks}")
+        source, *sinks = (redacted(str(address)) for address in (camera.source, *camera.sinks))
+        click.echo(f"camera {camera.name}: {source} -> {', '.join(sinks) or 'the page only'}")
     return Exit.OK
 
 

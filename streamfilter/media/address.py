@@ -10,7 +10,7 @@ from types import MappingProxyType
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from streamfilter.errors import ConfigError
-from streamfilter.redact import HIDDEN
+from streamfilter.redact import HIDDEN, shown_path
 
 
 class AddressKind(StrEnum):
@@ -61,9 +61,14 @@ _NEEDS_PORT = frozenset({AddressKind.SRT, AddressKind.UDP})
 _PICTURE_OPTIONS = frozenset({"size", "rate", "format"})
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _DEVICE = re.compile(r"([a-z]+):")
+_NUMBER = re.compile(r"[0-9]{1,5}")
 _V4L2 = re.compile(r"/dev/video\d+")
-# Some cameras take the password in the path, and services a key: `user=admin_password=secret_channel=1.sdp`.
-_SECRET_PART = re.compile(r"(?i)(user|usr|login|pass|pwd|psw|token|key|auth|secret|sign|session)[a-z]*[=:]")
+# What is no file and no device, but an address with a slip in it, which may hold a password.
+_SLIP = re.compile(
+    r"""(?aisx) .*:// | //.*@ | [\w+.-]{2,}:/          # a URL behind something else, or with a part of :// missing
+    | (?! [./\\] | [a-z]:[/\\] ) .*:.*@               # USER:PASSWORD@, but not in C:\\me@home
+    | .*[?&](user|login|pass|pwd|token|key|auth|secret)[a-z_]*="""
+)
 _RANDOM = re.compile(r"(?=.*\d)[A-Za-z0-9_-]{16,}")
 
 
@@ -99,14 +104,15 @@ class Address:
         """
         if not text.strip() or "\0" in text:
             raise ConfigError("an address is empty; give a file, a device such as webcam:0, or a URL")
-        scheme = _SCHEME.match(text)
+        scheme = _SCHEME.match(text.strip())
         if scheme:
-            return _network(text, scheme[1].lower())
+            return _network(text.strip(), scheme[1].lower())
         device = _DEVICE.match(text)
         if device and device[1] in _DEVICES:
             return _device(_DEVICES[device[1]], text[device.end() :])
         if _V4L2.fullmatch(text):
             return _plain(AddressKind.CAMERA if sink else AddressKind.WEBCAM, text, live=True)
+        _refuse_a_slip(text)
         return _local_file(text, sink=sink)
 
 
@@ -117,12 +123,22 @@ def _plain(kind: AddressKind, url: str, *, live: bool) -> Address:
     return Address(kind=kind, url=url, shown=url, live=live)
 
 
+def _refuse_a_slip(text: str) -> None:
+    """Let no mistyped URL be taken for a file or a device: its password would be shown as their name."""
+    if _SLIP.match(text.strip(" \t\r\n'\"")):
+        raise ConfigError(
+            "an address with a slip in it: a URL begins with its scheme, as in rtsp://USER:PASSWORD@HOST/PATH, without "
+            "quotes or a device before it; a file of such a name needs ./ before it"
+        )
+
+
 def _local_file(text: str, *, sink: bool) -> Address:
     is_playlist = text.lower().endswith(".m3u8")
     return _plain(AddressKind.HLS if is_playlist else AddressKind.FILE, text, live=sink and is_playlist)
 
 
 def _device(kind: AddressKind, rest: str) -> Address:
+    _refuse_a_slip(rest)
     place, _, query = rest.partition("?")
     shown = f"{kind.value}:{place}".removesuffix(":")
     if kind is AddressKind.PAGE:
@@ -133,13 +149,14 @@ def _device(kind: AddressKind, rest: str) -> Address:
     unknown = sorted(options.keys() - _PICTURE_OPTIONS)
     if unknown:
         raise ConfigError(f"{shown} takes size, rate and format behind its question mark, not {', '.join(unknown)}")
-    url = f"/dev/video{place}" if kind in (AddressKind.WEBCAM, AddressKind.CAMERA) and place.isdigit() else place
+    is_numbered = kind in (AddressKind.WEBCAM, AddressKind.CAMERA) and _NUMBER.fullmatch(place)
+    url = f"/dev/video{place}" if is_numbered else place
     return Address(kind=kind, url=url, shown=shown, live=True, options=MappingProxyType(options))
 
 
 def _page(place: str, shown: str) -> Address:
     host, _, port = place.rpartition(":")
-    if not (port.isdigit() and int(port) < 65536):
+    if not (_NUMBER.fullmatch(port) and int(port) < 65536):
         raise ConfigError(f"{shown} names no port; write page:8080 or page:0.0.0.0:8080")
     options = {"host": host.strip("[]"), "port": port} if host else {"port": port}
     return Address(kind=AddressKind.PAGE, url=shown, shown=shown, live=True, options=MappingProxyType(options))
@@ -150,7 +167,7 @@ def _page(place: str, shown: str) -> Address:
 
 def _network(text: str, scheme: str) -> Address:
     if scheme == "file":
-        return _local_file(unquote(text[len("file://") :]), sink=False)
+        return _named_file(unquote(text[len("file://") :]))
     if scheme not in _SCHEMES:
         raise ConfigError(f"{scheme}:// is no kind of address; the known ones are {_KNOWN}, or the name of a file")
     parts = _split(text, scheme)
@@ -160,6 +177,13 @@ def _network(text: str, scheme: str) -> Address:
     if kind in _NEEDS_PORT and parts.port is None:
         raise ConfigError(f"an address of {scheme}:// needs a port, as in {scheme}://127.0.0.1:5000")
     return Address(kind=kind, url=text, shown=_shown(parts, kind), live=True)
+
+
+def _named_file(path: str) -> Address:
+    if "\0" in path:
+        raise ConfigError("the file:// address holds a %00, which no name of a file can; check it")
+    _refuse_a_slip(path)
+    return _local_file(path, sink=False)
 
 
 def _split(text: str, scheme: str) -> SplitResult:
@@ -193,17 +217,11 @@ def _shown(parts: SplitResult, kind: AddressKind) -> str:
 
 def _shown_path(path: str, kind: AddressKind) -> str:
     """The path without what may be a secret: a stream key behind an application's name, credentials, tokens."""
-    first, *rest = path.removeprefix("/").split("/")
     if kind is AddressKind.RTMP:
-        return f"/{_shown_part(first)}" + (f"/{HIDDEN}" if any(rest) else "")
-    shown = []
-    for part in path.split("/"):
-        shown.append(_shown_part(part))
-        if _SECRET_PART.search(unquote(part)):  # a password may go on behind a slash
-            break
-    return "/".join(shown)
+        first, _, rest = path.removeprefix("/").partition("/")
+        return f"/{_without_tokens(shown_path(first))}" + (f"/{HIDDEN}" if rest.strip("/") else "")
+    return _without_tokens(shown_path(path))
 
 
-def _shown_part(part: str) -> str:
-    plain = unquote(part)
-    return HIDDEN if _SECRET_PART.search(plain) or _RANDOM.search(plain) or "@" in plain else part
+def _without_tokens(path: str) -> str:
+    return "/".join(HIDDEN if _RANDOM.search(unquote(part)) else part for part in path.split("/"))

@@ -12,6 +12,8 @@ from pathlib import Path
 import cv2
 from av.container import InputContainer
 
+from streamfilter.errors import InputError
+
 JPEG_START = b"\xff\xd8\xff"
 PNG_START = b"\x89PNG\r\n\x1a\n"
 # Also a thumbnail in XMP, and the film that a phone appends to a photo.
@@ -39,9 +41,12 @@ def further_pictures(path: Path) -> int:
     A thumbnail is told where it is a JPEG or PNG, as good as always; uncompressed ones are not.
 
     Raises:
-        OSError: the file cannot be read.
+        InputError: the file cannot be read.
     """
-    data = path.read_bytes()
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}; check that it is there and readable") from error
     if data.startswith(JPEG_START):  # never within coded pixels: there 0xff is followed by 0
         return _pictures(data[len(JPEG_START) :])
     if data.startswith(PNG_START):

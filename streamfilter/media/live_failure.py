@@ -6,8 +6,9 @@ FFmpeg's own text is never passed on: it quotes the address, password and all.
 from __future__ import annotations
 
 import errno
+import ipaddress
 import os
-import socket
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +16,14 @@ from urllib.parse import urlsplit
 
 from av import error as av_error
 
+from streamfilter.errors import InputError
 from streamfilter.media.address import Address, AddressKind
 
 _BUSY = errno.EBUSY
 _UNREACHABLE = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN})
 _LOCAL = frozenset({AddressKind.WEBCAM, AddressKind.SCREEN, AddressKind.FILE, AddressKind.TEST})
+
+_DENIED = re.compile(r" \((401|403)\); ")  # as `_denied` says it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,16 +104,23 @@ def _system(error: Exception, address: Address) -> str:
         return "cannot be reached from this network; check the host and the route to it"
     if address.kind is AddressKind.SCREEN:
         return "there is no screen to read; is a display running, and DISPLAY set?"
-    if address.kind not in _LOCAL and not _known_host(address):
-        return "no such host is known; check its name"
+    if number == errno.EIO and address.kind not in _LOCAL and _has_name(address):
+        return "no such host is known, or it cannot be spoken to; check its name"
     text = os.strerror(number) if isinstance(number, int) and 0 < number < 200 else type(error).__name__
     return f"cannot be read ({text})"
 
 
-def _known_host(address: Address) -> bool:
-    """Whether the name can be resolved; FFmpeg does not tell that from any other failure."""
+def _has_name(address: Address) -> bool:
+    """Whether its host is a name, not a number. FFmpeg does not tell an unknown one from other failures, and to look it
+    up once more could take as long as it took FFmpeg: half a minute, where no name server answers.
+    """
     try:
-        socket.getaddrinfo(urlsplit(address.url).hostname, None)
-    except (OSError, UnicodeError):
-        return False
-    return True
+        ipaddress.ip_address((urlsplit(address.url).hostname or "").partition("%")[0])
+    except ValueError:
+        return True
+    return False
+
+
+def is_denied(error: BaseException) -> bool:
+    """Whether a failure that was told as an error says that a user or password was refused."""
+    return isinstance(error, InputError) and _DENIED.search(str(error)) is not None

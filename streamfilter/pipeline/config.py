@@ -18,7 +18,7 @@ class PipelineConfig:
         card_after_s: After so long without a frame the last safe picture is shown again, and what waits is let go.
         freeze_s: After so long without a frame the card is shown instead.
         card_fps: Pictures per second while there is no signal.
-        keep_s: A gap up to this long keeps who is who; after a longer one everything begins afresh. The track hold.
+        keep_s: A gap up to this long keeps who is who; after a longer one, or a reconnection, everything begins afresh.
         status_every_s: Between two calls of `on_status`.
         close_wait_s: How long sinks and source may take to end.
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -44,9 +44,11 @@ class Reader:
     Args:
         source: What is read.
         lost_after_s: A gap this long between two frames is a loss, unless such gaps are usual.
+        reconnects: How often the source was connected anew. That, or another picture size, is a loss after any gap:
+            who is seen now may be somebody else in the same place.
     """
 
-    def __init__(self, source: LiveFrames, *, lost_after_s: float) -> None:
+    def __init__(self, source: LiveFrames, *, lost_after_s: float, reconnects: Callable[[], int] = lambda: 0) -> None:
         self.inbox: Channel[Arrival] = Channel(LIVE_INBOX_FRAMES, drop_oldest=True)
         self.read = self.losses = 0
         self.failure: Exception | None = None
@@ -54,6 +56,8 @@ class Reader:
         self._usual_s = 0.0
         self._source = source
         self._lost_after_s = lost_after_s
+        self._reconnects = reconnects
+        self._view: tuple[int, tuple[int, ...]] | None = None
         # A source that never returns cannot be ended; it must not keep the process from ending.
         self._thread = threading.Thread(target=self._run, name="streamfilter-live-reader", daemon=True)
 
@@ -95,9 +99,11 @@ class Reader:
 
     def _arrived(self, frame: Frame) -> Arrival:
         at_s = time.monotonic() if frame.captured_s is None else frame.captured_s
+        view, before = (self._reconnects(), frame.image.shape), self._view
+        self._view = view
         if self.latest_s is not None:
             gap_s = at_s - self.latest_s
-            self.losses += self.unusual(gap_s, self._lost_after_s)
+            self.losses += view != before or self.unusual(gap_s, self._lost_after_s)
             capped_s = min(gap_s, 2 * self._lost_after_s)
             self._usual_s = capped_s if self.read == 1 else GAP_MEMORY * self._usual_s + (1 - GAP_MEMORY) * capped_s
         self.latest_s = at_s

@@ -34,11 +34,10 @@ class Protector(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Flow:
-    """What went through: frames `read`, `written`, and `dropped` by a live inbox that was full."""
+    """What went through: frames `read` and `written`."""
 
     read: int
     written: int
-    dropped: int
 
 
 Progress = Callable[[Flow], None]
@@ -47,8 +46,8 @@ Progress = Callable[[Flow], None]
 class _Run:
     """One run: its channels, its counters, and its first failure."""
 
-    def __init__(self, *, live: bool) -> None:
-        self.inbox: Channel[Frame] = Channel(INBOX_FRAMES, drop_oldest=live)
+    def __init__(self) -> None:
+        self.inbox: Channel[Frame] = Channel(INBOX_FRAMES)
         self.outbox: Channel[SafeFrame] = Channel(OUTBOX_FRAMES)
         self.read = self.written = 0
         self.failure: BaseException | None = None
@@ -57,7 +56,7 @@ class _Run:
 
     @property
     def flow(self) -> Flow:
-        return Flow(read=self.read, written=self.written, dropped=self.inbox.dropped)
+        return Flow(read=self.read, written=self.written)
 
     def guarded(self, part: Callable[[], None]) -> None:
         """Run one part; its failure, if it is the first, ends the others."""
@@ -109,20 +108,18 @@ def run(
     protect: Protector,
     write: Callable[[SafeFrame], None],
     *,
-    live: bool = False,
     on_progress: Progress | None = None,
 ) -> Flow:
     """Read, protect and write until the source ends; returns what went through.
 
     `frames` is iterated (and closed, if it can be) in a thread of its own, `write` is called in another; `protect` and
-    `on_progress` run in the caller's. A live source drops its oldest waiting frame rather than fall behind; a file
-    never drops. All threads have ended when this returns or raises.
+    `on_progress` run in the caller's. No frame is dropped. All threads have ended when this returns or raises.
 
     Raises:
         DamagedStreamError: Part of the source could not be decoded; all that could be has been written.
         BaseException: The first failure of the source, the filter or `write`, Ctrl-C included.
     """
-    state = _Run(live=live)
+    state = _Run()
     parts = {"reader": lambda: state.reading(frames), "writer": lambda: state.writing(write)}
     threads = [
         threading.Thread(target=state.guarded, args=(part,), name=f"streamfilter-{name}")

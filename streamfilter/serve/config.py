@@ -17,7 +17,7 @@ from streamfilter.serve.camera import Camera, place_of, with_own_seed
 from streamfilter.serve.environment import substituted
 from streamfilter.serve.server import ServerConfig, read_server
 from streamfilter.serve.settings import ANONYMIZE, CARDS, DETECT, ENCODER, LIVE, OUTLETS, SETTINGS, TRACK
-from streamfilter.serve.table import Table
+from streamfilter.serve.table import Lines, Table
 from streamfilter.serve.toml_lines import Place, lines_of
 from streamfilter.web.status import check_camera_name
 
@@ -70,23 +70,26 @@ def parse(text: str, path: Path, environ: Environ) -> ServeConfig:
     Raises:
         ConfigError: Something in it cannot work.
     """
-    values = _toml(text, str(path))
-    root = Table(file=str(path), lines=lines_of(text), place=(), label="the file", values=values)
+    values, lines = _toml(text, str(path))
+    root = Table(file=str(path), lines=lines, place=(), label="the file", values=values)
     root.only(("server", "defaults", "camera"))
     server = read_server(_table(root, ("server",), "[server]"), path, environ)
     cameras = _cameras(root, environ)
     return ServeConfig(server=server, cameras=cameras)
 
 
-def _toml(text: str, file: str) -> Mapping[str, object]:
+def _toml(text: str, file: str) -> tuple[Mapping[str, object], Lines]:
+    """The values, and the line of each."""
     try:
-        return tomllib.loads(text)
+        return tomllib.loads(text), lines_of(text)
     except tomllib.TOMLDecodeError as error:
         problem, _, _ = str(error).partition(" (at ")
         found = re.search(r"\(at line (\d+)", str(error))
         line = found[1] if found else text.count("\n") + 1
         # Without `from`: only the message is known to quote nothing of the text.
         raise ConfigError(f"{file}:{line}: no TOML: {problem}") from None
+    except (RecursionError, ValueError):
+        raise ConfigError(f"{file}: no TOML that is meant: nested too deeply, or with a number too long") from None
 
 
 def _table(root: Table, place: Place, label: str) -> Table:

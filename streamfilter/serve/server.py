@@ -14,6 +14,7 @@ from streamfilter.web.access import check_token
 
 _KNOWN = ("host", "port", "token", "token_env", "token_file", "device", "threads", "model", "stop_s")
 _TOKENS = ("token", "token_env", "token_file")
+_MOST_STOP_S = 3600.0
 _GROUP_AND_OTHERS, _OTHERS = 0o077, 0o007
 
 
@@ -53,8 +54,8 @@ def read_server(table: Table, file: Path, environ: Mapping[str, str]) -> ServerC
         raise table.refuse(f"port: must lie between 0 (any free one) and 65535, got {port}", "port")
     if threads < 0:
         raise table.refuse(f"threads: must not be negative, got {threads}", "threads")
-    if stop_s <= 0:
-        raise table.refuse(f"stop_s: must be above 0, got {stop_s:g}", "stop_s")
+    if not 0 < stop_s <= _MOST_STOP_S:
+        raise table.refuse(f"stop_s: must be above 0 and at most {_MOST_STOP_S:g}, got {stop_s:g}", "stop_s")
     token = _token(table, file, environ)
     key = next((name for name in _TOKENS if name in table.values), "host")
     table.checked(key, lambda: check_token(host, token))
@@ -87,11 +88,13 @@ def _own_token(token: str, file: Path) -> str:
 
 def _token_of_environment(name: str, environ: Mapping[str, str]) -> str:
     if not environ.get(name):
-        raise ConfigError(f"the environment variable {name[:64]!r} is not set")
+        raise ConfigError("the environment variable that it names is not set")
     return environ[name]
 
 
 def _token_of_file(path: Path) -> str:
+    if not os.path.exists(path):  # of `Path`, `exists` raises for odd names, such as a token by mistake
+        raise ConfigError("there is no file of the name that it gives")
     # A group may read it: so systemd and container hosts hand secrets over.
     _refuse_readers(path, _OTHERS, f"chmod o-rwx {path}")
     try:

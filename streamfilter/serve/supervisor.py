@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
+from streamfilter.errors import InputError
 from streamfilter.json_log import tell
+from streamfilter.media.live_failure import is_denied
 from streamfilter.pipeline.crew import Crew, RestartPolicy, WorkerEvent, WorkerState
 from streamfilter.pipeline.stop import StopFlag
 from streamfilter.redact import redacted
@@ -17,6 +19,7 @@ from streamfilter.serve.seat import Screen, Seat
 RunCamera = Callable[[Camera, Screen, StopFlag], None]
 """Runs one camera, in a thread of its own, until `stop` is set or its source ends; raises what goes wrong."""
 
+DENIED_S = 60.0
 _REPEATED = frozenset({WorkerState.WAITING, WorkerState.BACKING_OFF})
 _REMEMBERED = 100  # of the dismissed; the crew knows which of them still run
 _LOUD = {WorkerState.BACKING_OFF: logging.WARNING, WorkerState.STUCK: logging.ERROR, WorkerState.FAILED: logging.ERROR}
@@ -30,6 +33,17 @@ class Changes:
     changed: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     unchanged: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patient(RestartPolicy):
+    """Waits for a minute where `refused` says that a password was: trying often makes cameras lock the account."""
+
+    refused: Callable[[], bool]
+
+    def delay_s(self, times: int) -> float:
+        """Pause before the next start."""
+        return max(super().delay_s(times), DENIED_S if self.refused() else 0.0)
 
 
 class Supervisor:
@@ -106,13 +120,22 @@ class Supervisor:
         tell("camera.settings", camera=camera.name, source=str(camera.source), sinks=[str(s) for s in camera.sinks])
         after = [other.name for other in self._dismissed if other.held & camera.held]
 
+        refused = False
+
         def run(stop: StopFlag) -> None:
-            self._run_camera(camera, seat, stop)
+            nonlocal refused
+            refused = False
+            try:
+                self._run_camera(camera, seat, stop)
+            except InputError as error:
+                refused = is_denied(error)
+                raise
 
         def changed(event: WorkerEvent) -> None:
             _tell(replace(event, reason=redacted(event.reason, self._secrets)), seat)
 
-        self._crew.start(camera.name, run, replace(self._policy, when=camera.restart), changed, after=after)
+        usual = asdict(replace(self._policy, when=camera.restart))
+        self._crew.start(camera.name, run, Patient(**usual, refused=lambda: refused), changed, after=after)
 
     def _dismiss(self, name: str) -> None:
         self._seats.pop(name).leave()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
@@ -19,6 +20,9 @@ T = TypeVar("T")
 D = TypeVar("D")
 Lines = Mapping[Place, int]
 
+_MOST_BITS = 63  # of a number in TOML
+_SIZE = re.compile(r"([0-9]{1,5})x([0-9]{1,5})")
+_FRACTION = re.compile(r"-?[0-9]{1,9}(/[0-9]{1,9}|\.[0-9]{1,9})?")
 _WANTED = {bool: "true or false", int: "a whole number", float: "a number", str: "a text in quotes"}
 
 
@@ -96,6 +100,7 @@ def converted(value: object, kind: object) -> object:
     Raises:
         ConfigError: It is of another type.
     """
+    _refuse_extremes(value)
     if isinstance(kind, types.UnionType):  # None is what is meant by leaving a key out
         kind = next(each for each in kind.__args__ if each is not types.NoneType)
     if isinstance(kind, type) and issubclass(kind, StrEnum):
@@ -111,6 +116,14 @@ def converted(value: object, kind: object) -> object:
     return value
 
 
+def _refuse_extremes(value: object) -> None:
+    """What no setting can mean, and some would not survive."""
+    if isinstance(value, int) and value.bit_length() > _MOST_BITS:
+        raise ConfigError("the number is too large")
+    if isinstance(value, str) and "\0" in value:
+        raise ConfigError("the text holds a NUL")
+
+
 def _choice(value: object, kind: type[StrEnum]) -> StrEnum:
     names = [str(each) for each in kind]
     if not isinstance(value, str):
@@ -121,15 +134,15 @@ def _choice(value: object, kind: type[StrEnum]) -> StrEnum:
 
 
 def _size(value: object) -> tuple[int, int]:
-    width, _, height = value.partition("x") if isinstance(value, str) else ("", "", "")
-    if not (width.isdecimal() and height.isdecimal()):
+    found = _SIZE.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
         raise ConfigError(f'{shown(value)} must be a size such as "640x480"')
-    return int(width), int(height)
+    return int(found[1]), int(found[2])
 
 
 def _rate(value: object) -> Fraction:
     try:
-        if isinstance(value, str | int) and not isinstance(value, bool):
+        if type(value) is int or (isinstance(value, str) and _FRACTION.fullmatch(value)):
             return Fraction(value)
         if isinstance(value, float):
             return Fraction(value).limit_denominator(1001)

@@ -55,9 +55,10 @@ class WebServer:
         thread.start()
         try:
             thread.run(self._open(), timeout_s=10.0)
-        except OSError as error:
+        except (OSError, ValueError) as error:  # the latter for a host that is no name at all, such as `a..b`
             thread.stop()
-            reason = os.strerror(error.errno) if error.errno and error.errno > 0 else "no such host"
+            number = getattr(error, "errno", None) or 0
+            reason = os.strerror(number) if number > 0 else "no such host"
             raise OutputError(
                 f"the page cannot be served at {self._host} port {self._port}: {reason}; name another port or host"
             ) from error

@@ -17,6 +17,7 @@ from streamfilter.audit.limits import Limits
 from streamfilter.audit.moment import Moment
 from streamfilter.audit.original_faces import OriginalFaces
 from streamfilter.audit.section import Figure, Plot, Section, Table, Verdict, judged
+from streamfilter.audit.showable import Showable
 
 NAME, TITLE = "consistency", "Consistency: one invented person per track, calm over time"
 
@@ -36,6 +37,7 @@ class Consistency:
         limits: What is judged.
         calibrations: Thresholds by name; without one, shared people are not counted for that recogniser.
         landmarker: Finds 68 landmarks on both pictures; None: landmark jitter is not measured.
+        showable: Which crops of the result may be shown to anyone, filled by whoever made it; None: none may.
     """
 
     def __init__(
@@ -44,13 +46,14 @@ class Consistency:
         limits: Limits,
         calibrations: Mapping[str, Calibrated],
         landmarker: Landmarker | None = None,
+        showable: Showable | None = None,
     ) -> None:
         self._names, self._limits = tuple(names), limits
         self._thresholds = {name: calibrations[name].threshold(FALSE_ACCEPTS) for name in names if name in calibrations}
         self._people = People(self._names)
         self._flickering = Flickering()
         self._jittering = Jittering(landmarker)
-        self._strips = Strips(self._thresholds)
+        self._strips = Strips(showable or Showable({}))
         self._originals = OriginalFaces(self._thresholds)
         self._faces = 0
 

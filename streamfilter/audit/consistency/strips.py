@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from streamfilter.audit.crops import Square
 from streamfilter.audit.moment import Face, Moment
-from streamfilter.audit.original_faces import PARTLY, recognised
+from streamfilter.audit.original_faces import PARTLY
 from streamfilter.audit.sampling import Thinned
 from streamfilter.audit.section import Picture
+from streamfilter.audit.showable import Showable
 from streamfilter.metrics.survival import coding_floor, survival
 from streamfilter.metrics.track_identity import spread_out
 from streamfilter.structures import Image
@@ -25,21 +25,30 @@ SURROUNDINGS = 1.4  # crop to box
 
 @dataclass(frozen=True, eq=False)
 class Crop:
-    """A face of the result; `bare`: in what is cut out an original face survives, this one's or a neighbour's."""
+    """A face of the result.
+
+    Attributes:
+        bare: In what is cut out an original face survives, this one's or a neighbour's.
+        tracks: Whose places are in it.
+    """
 
     time_s: float
     image: Image
     bare: bool
+    tracks: tuple[int, ...]
 
 
 class Strips:
-    """Keeps an even sample of crops of each of the tracks with the most faces."""
+    """Keeps an even sample of crops of each of the tracks with the most faces.
 
-    def __init__(self, thresholds: Mapping[str, float]) -> None:
-        self._thresholds = thresholds
+    Args:
+        showable: Which crops may be shown to anyone; asked at the end.
+    """
+
+    def __init__(self, showable: Showable) -> None:
+        self._showable = showable
         self._tracks: dict[int, tuple[str, Thinned[Crop]]] = {}
         self._seen: dict[int, int] = {}
-        self._recognised: set[int] = set()
 
     def look(self, moment: Moment) -> None:
         """The faces of a sampled moment."""
@@ -49,15 +58,12 @@ class Strips:
             kept = self._kept(face.track, moment.source)
             self._seen[face.track] += 1
             kept.add(self._crop(face, moment) if kept.wanted else None)
-            if recognised(face, self._thresholds):
-                self._recognised.add(face.track)
 
     def _kept(self, track: int, source: str) -> Thinned[Crop]:
         if track not in self._tracks:
             if len(self._tracks) >= MOST_TRACKS:
                 shortest = min(self._seen, key=lambda number: self._seen[number])
                 del self._tracks[shortest], self._seen[shortest]
-                self._recognised.discard(shortest)
             self._tracks[track], self._seen[track] = (source, Thinned(2 * PER_STRIP)), 0
         return self._tracks[track][1]
 
@@ -66,23 +72,25 @@ class Strips:
         if area is None:
             return None
         floor = coding_floor(moment.original, moment.result, [other.xyxy for other in moment.faces])
-        there = [other.xyxy for other in moment.faces if area.touches(other.xyxy)]
-        shares = (survival(moment.original, moment.result, box, floor).share for box in there)
-        return Crop(moment.time_s, area.cut(moment.result, SIDE_PX), any(share >= PARTLY for share in shares))
+        there = [other for other in moment.faces if area.touches(other.xyxy)]
+        shares = (survival(moment.original, moment.result, other.xyxy, floor).share for other in there)
+        bare = any(share >= PARTLY for share in shares)
+        tracks = (face.track, *(other.track for other in there))
+        return Crop(moment.time_s, area.cut(moment.result, SIDE_PX), bare, tracks)
 
     def pictures(self) -> tuple[Picture, ...]:
         """One strip for each of the longest tracks."""
         longest = sorted(self._tracks, key=lambda track: (-self._seen[track], track))[:MOST_STRIPS]
         shown = (track for track in longest if self._tracks[track][1].items)
-        return tuple(_strip(track, *self._tracks[track], known=track in self._recognised) for track in shown)
+        return tuple(_strip(track, *self._tracks[track], self._showable) for track in shown)
 
 
-def _strip(track: int, source: str, kept: Thinned[Crop], *, known: bool) -> Picture:
+def _strip(track: int, source: str, kept: Thinned[Crop], showable: Showable) -> Picture:
     chosen = [kept.items[i] for i in spread_out(len(kept.items), PER_STRIP)]
     first, last = chosen[0].time_s, chosen[-1].time_s
     return Picture(
         name=f"track_{track}",
         caption=f"Track {track} of {source}, result, {first:.1f} to {last:.1f} s",
         image=np.concatenate([crop.image for crop in chosen], 1),
-        original=known or any(crop.bare for crop in chosen),
+        original=any(crop.bare or not showable(source, crop.tracks) for crop in chosen),
     )

@@ -83,10 +83,12 @@ class ReferenceDetector:
         self.agreement = agreement or Agreement()
 
     @classmethod
-    def load(cls, store: Store, *, threads: int = 1, agreement: Agreement | None = None) -> ReferenceDetector:
-        """From the pulled models; raises ModelError where a file is missing or damaged."""
+    def load(
+        cls, store: Store, *, threads: int = 1, agreement: Agreement | None = None, mtcnn: Mtcnn | None = None
+    ) -> ReferenceDetector:
+        """From the pulled models, but for an `mtcnn` that is there; ModelError where a file is missing or damaged."""
         centerface, yunet = CenterFace.load(store, threads=threads), YuNet.load(store, threads=threads)
-        return cls(centerface, yunet, Mtcnn.load(store, threads=threads), agreement)
+        return cls(centerface, yunet, mtcnn or Mtcnn.load(store, threads=threads), agreement)
 
     def __call__(self, image: Image) -> tuple[Sighting, ...]:
         """The faces of an (H, W, 3) uint8 picture, most sure first; raises ModelError if a network failed."""

@@ -8,6 +8,7 @@ from statistics import NormalDist
 import numpy as np
 
 from streamfilter.audit.recognise import Calibration, Recogniser
+from streamfilter.audit.sampling import Lottery
 from streamfilter.structures import Doubles, Floats
 
 MOST_PEOPLE = 4000
@@ -15,6 +16,8 @@ MOST_PEOPLE = 4000
 FAR = 1e-4
 _NEXT = 1e-3
 AGREEING = 2  # recognisers
+MOST_PROBES = 200
+_SURE = 1e-6  # no share that was measured is 0 or 1
 
 Embeddings = Mapping[str, Floats]
 
@@ -30,13 +33,16 @@ class People:
 
     Args:
         most: With more people, the one who was shown least is forgotten.
+        seed: Of the draw of faces that `power` is measured with.
     """
 
-    def __init__(self, recognisers: Sequence[Recogniser], most: int = MOST_PEOPLE) -> None:
+    def __init__(self, recognisers: Sequence[Recogniser], most: int = MOST_PEOPLE, *, seed: int = 0) -> None:
         self._calibrations = {recogniser.name: recogniser.calibration for recogniser in recognisers}
         self._most = most
         self._sums: dict[str, dict[str, Doubles]] = {}
         self._counts: dict[str, int] = {}
+        self._probes: list[tuple[str, Embeddings]] = []
+        self._lottery = Lottery(MOST_PROBES, seed)
         self.forgotten = 0
 
     def __len__(self) -> int:
@@ -52,6 +58,9 @@ class People:
         for name in self._calibrations:
             sums[name] = sums.get(name, 0.0) + embeddings[name].astype(np.float64)
         self._counts[person] = self._counts.get(person, 0) + 1
+        place = self._lottery.place()
+        if place is not None:
+            self._probes[place : place + 1] = [(person, embeddings)]
 
     def thresholds(self) -> dict[str, float]:
         """The cosine that each recogniser asks for, among so many people."""
@@ -73,6 +82,31 @@ class People:
             for i, person in enumerate(best)
         ]
 
+    def power(self) -> float:
+        """The share of the originals' own faces that would be known: the more people, the fewer.
+
+        Each of a sample of faces is compared with the mean of that person's others. Where nobody was shown twice the
+        calibrations tell it, of the recogniser whose word is needed.
+        """
+        asked = self.thresholds()
+        probes = [(person, face) for person, face in self._probes if self._counts.get(person, 0) > 1]
+        if probes:
+            return float(np.mean([self._agreed(self._margins(asked, person, face)) >= 0 for person, face in probes]))
+        return self._agreed([passing(known, asked[name]) for name, known in self._calibrations.items()])
+
+    def _margins(self, asked: Mapping[str, float], person: str, face: Embeddings) -> list[float]:
+        """By how much each recogniser knows a face as one of this person's others."""
+        margins = []
+        for name, total in self._sums[person].items():
+            others = total - face[name]
+            cosine = float(face[name] @ others) / max(float(np.linalg.norm(others)), 1e-9)
+            margins.append(cosine - asked[name])
+        return margins
+
+    def _agreed(self, values: Sequence[float]) -> float:
+        """Of so many recognisers as must agree, the least."""
+        return sorted(values)[-min(AGREEING, len(values))] if values else 0.0
+
     def _cosines(self, name: str, faces: Sequence[Embeddings]) -> Doubles:
         """(faces, people)."""
         sums = np.stack([person[name] for person in self._sums.values()])
@@ -89,3 +123,12 @@ def stricter(calibration: Calibration, false_accepts: float) -> float:
     near, far, wanted = (-normal.inv_cdf(rate) for rate in (_NEXT, FAR, false_accepts))
     low, high = calibration.threshold(_NEXT), calibration.threshold(FAR)
     return high + (high - low) / (far - near) * (wanted - far)
+
+
+def passing(calibration: Calibration, threshold: float) -> float:
+    """The share of pairs of one person that reaches a cosine, told from the same two measured ones in the same way."""
+    normal = NormalDist()
+    low, high = calibration.threshold(_NEXT), calibration.threshold(FAR)
+    near, far = (normal.inv_cdf(min(max(calibration.true_accepts(rate), _SURE), 1 - _SURE)) for rate in (_NEXT, FAR))
+    slope = (far - near) / (high - low) if high > low else 0.0
+    return normal.cdf(far + slope * (threshold - high))

@@ -51,6 +51,7 @@ class Records:
     def __init__(self, seed: int = 0, most_waiting: int = MOST_WAITING) -> None:
         self.faces = self.pictures = self.count = 0
         self.known: list[Known] = []
+        self.known_in: set[str] = set()
         self.waiting: list[Waiting] = []
         self._lottery = Lottery(most_waiting, seed)
 
@@ -62,6 +63,7 @@ class Records:
     def recognised(self, known: Known) -> None:
         """One more."""
         self.count += 1
+        self.known_in.add(known.place.source)
         if len(self.known) < MOST_LISTED:
             self.known.append(known)
 

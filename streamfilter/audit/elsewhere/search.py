@@ -36,7 +36,7 @@ class Elsewhere:
 
     def __init__(self, recognisers: Sequence[Recogniser], limits: Limits, *, seed: int = 0) -> None:
         self._recognisers, self._limits = tuple(recognisers), limits
-        self.people, self.records = People(recognisers), Records(seed)
+        self.people, self.records = People(recognisers, seed=seed), Records(seed)
 
     def meet(self, moment: Moment) -> None:
         """The original's people, from all faces whose embeddings were taken."""

@@ -9,6 +9,7 @@ from streamfilter.audit.leaks.records import Counts, Runs, Worst
 from streamfilter.audit.limits import Limits
 from streamfilter.audit.sampling import Timeline
 from streamfilter.audit.section import Figure, Picture, Plot, Section, Series, Table, judged
+from streamfilter.audit.showable import Showable
 from streamfilter.audit.wording import per_cent, plural
 
 TITLE = "Leaks: can an original face be seen?"
@@ -20,7 +21,15 @@ HOW = (
 FILES_SHOWN = 50
 
 
-def section(counts: Counts, runs: Runs, course: Timeline[float], worst: Sequence[Worst], limits: Limits) -> Section:
+def section(
+    counts: Counts,
+    runs: Runs,
+    course: Timeline[float],
+    worst: Sequence[Worst],
+    *,
+    limits: Limits,
+    showable: Showable,
+) -> Section:
     """The chapter on leaks."""
     figures = tuple(_figures(counts, runs, limits))
     times, shares = course.points()
@@ -43,7 +52,7 @@ def section(counts: Counts, runs: Runs, course: Timeline[float], worst: Sequence
         figures=figures,
         tables=tuple(_tables(counts)),
         plots=plots if times else (),
-        pictures=tuple(_pictures(worst)),
+        pictures=tuple(_pictures(worst, showable)),
         notes=(HOW,),
     )
 
@@ -66,12 +75,16 @@ def _figures(counts: Counts, runs: Runs, limits: Limits) -> Iterator[Figure]:
     yield Figure(name="longest_run_s", label="Longest run, time", value=longest_s, unit="s", note=_where(runs))
     partly = "A quarter to a half of the face survives: look at these moments."
     yield _of_faces("partly_bare", "Partly bare face-frames", counts.partly, counts, partly)
-    doubtful = "Untouched where a face was expected between two looks, but the detectors find none there."
-    yield _of_faces("unconfirmed", "Doubtful places", counts.unconfirmed, counts, doubtful)
+    yield _beside(
+        _of_faces("unconfirmed", "Doubtful places", counts.unconfirmed, counts, unit="places"),
+        limits.doubtful_places,
+        "Untouched where a face was expected between two looks, but the detectors find none there: look at them.",
+    )
     yield _beside(
         Figure(name="unseen_frames", label="Frames that nobody compared", value=counts.unseen, unit="frames"),
         limits.unseen_frames,
-        "Of the result, beside no frame of the original, and no repetition of a neighbour: they may show anything.",
+        "Of the result: not to be decoded, or beside no frame of the original and no repetition of a neighbour. They "
+        "may show anything.",
     )
     yield _beside(
         Figure(name="further_pictures", label="Covers, thumbnails, other streams", value=counts.further_pictures),
@@ -81,7 +94,7 @@ def _figures(counts: Counts, runs: Runs, limits: Limits) -> Iterator[Figure]:
 
 
 def _beside(figure: Figure, most: int, note: str) -> Figure:
-    """What nobody compared breaks no limit, and keeps none: with it leaks are not judged."""
+    """What nobody could compare breaks no limit, and keeps none: with it leaks are not judged."""
     few = int(figure.value or 0) <= most
     return replace(figure, limit=f"<= {most}", kept=True if few else None, note="" if few else note)
 
@@ -99,20 +112,25 @@ def _where(runs: Runs) -> str:
 def _sentence(counts: Counts, runs: Runs) -> str:
     if not counts.faces:
         return "No face was found in the original, so nothing can be said. That is not the same as safe."
+    rest = _not_judged(counts)
     if not counts.bare:
         frames = plural(counts.frames, "frame")
         none = f"None of {plural(counts.faces, 'face')} on {frames} can be seen at its place in the result"
-        rest = _not_compared(counts)
-        return f"{none}, but {rest} could not be compared. That is not the same as safe." if rest else f"{none}."
+        return f"{none}, but {rest} could not be judged. That is not the same as safe." if rest else f"{none}."
     run = f"the longest run is {plural(runs.longest_frames, 'frame')}, {_where(runs)}"
+    besides = f" Besides, {rest} could not be judged." if rest else ""
     return (
         f"{per_cent(counts.bare / counts.faces)} of the faces can be seen in the result: {counts.bare:,} of "
-        f"{counts.faces:,}, on {counts.bare_frames:,} of {plural(counts.frames, 'frame')}; {run}."
+        f"{counts.faces:,}, on {counts.bare_frames:,} of {plural(counts.frames, 'frame')}; {run}.{besides}"
     )
 
 
-def _not_compared(counts: Counts) -> str:
-    kinds = ((counts.unseen, "further frame"), (counts.further_pictures, "further picture"))
+def _not_judged(counts: Counts) -> str:
+    kinds = (
+        (counts.unconfirmed, "doubtful place"),
+        (counts.unseen, "further frame"),
+        (counts.further_pictures, "further picture"),
+    )
     return " and ".join(plural(number, noun) for number, noun in kinds if number)
 
 
@@ -147,10 +165,11 @@ def _spans(frames: Sequence[tuple[str, int]]) -> Iterator[tuple[str, tuple[int, 
     yield start[0], (start[1], end[1])
 
 
-def _pictures(worst: Sequence[Worst]) -> Iterator[Picture]:
+def _pictures(worst: Sequence[Worst], showable: Showable) -> Iterator[Picture]:
     for number, moment in enumerate(worst, 1):
         caption = f"{moment.source}, {moment.time_s:.2f} s, frame {moment.index}: {per_cent(moment.share)} survives"
-        yield Picture(name=f"result_{number}", caption=caption, image=moment.crop, original=moment.shows)
+        hidden = moment.shows or not showable(moment.source, moment.tracks)
+        yield Picture(name=f"result_{number}", caption=caption, image=moment.crop, original=hidden)
         yield Picture(
             name=f"original_{number}", caption=f"the original of {caption}", image=moment.original, original=True
         )

@@ -15,7 +15,8 @@ MOST_FRAMES = 10_000  # listed by number; counting goes on beyond
 class Worst:
     """A moment to look at, the more of the face survives the worse; `order` breaks ties.
 
-    `shows`: at least a part of an original face can be seen in the crop, this one or a neighbour.
+    `shows`: at least a part of an original face survives in the crop, this one or a neighbour. `tracks`: whose places
+    are in the crop.
     """
 
     share: float
@@ -24,6 +25,7 @@ class Worst:
     index: int = field(compare=False)
     time_s: float = field(compare=False)
     shows: bool = field(compare=False)
+    tracks: tuple[int, ...] = field(compare=False)
     crop: Image = field(compare=False, repr=False)
     original: Image = field(compare=False, repr=False)
     place: Image = field(compare=False, repr=False)

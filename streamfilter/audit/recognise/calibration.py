@@ -108,7 +108,7 @@ class Calibration:
 
     def _at(self, far: float) -> OperatingPoint:
         for point in self.points:
-            if math.isclose(point.false_accepts, far, rel_tol=1e-6):
+            if _at(point, far):
                 return point
         known = ", ".join(f"{point.false_accepts:g}" for point in self.points)
         raise ConfigError(f"{self.model} has no threshold at a false accept rate of {far:g}; it has {known}")
@@ -149,6 +149,10 @@ def load(path: Path) -> tuple[Calibration, ...]:
         raise ModelError(f"{path} is damaged ({error}); calibrate again") from error
 
 
+def _at(point: OperatingPoint, far: float) -> bool:
+    return math.isclose(point.false_accepts, far, rel_tol=1e-6)
+
+
 def _read(item: dict[str, Any]) -> Calibration:
     """A calibration from its JSON object; whatever does not fit is a KeyError, TypeError, ValueError or ModelError."""
     fields = dict(item)
@@ -157,8 +161,11 @@ def _read(item: dict[str, Any]) -> Calibration:
     found = Calibration(
         **fields, points=points, preparation=None if preparation is None else Preparation(**preparation)
     )
-    if not points or not all(isinstance(text, str) for text in (found.model, found.sha256, found.photos)):
-        raise ValueError("the name, the hash, the photos or the operating points are missing")
+    lacking = [f"{rate:g}" for rate in RATES if not any(_at(point, rate) for point in points)]
+    if lacking:
+        raise ValueError(f"there is no operating point at a false accept rate of {', '.join(lacking)}")
+    if not all(isinstance(text, str) for text in (found.model, found.sha256, found.photos)):
+        raise ValueError("the name, the hash or the photos are missing")
     counts = (found.people, found.pictures, found.genuine_pairs, found.impostor_pairs, found.benchmark_pairs)
     if not all(isinstance(count, int) and count >= 0 for count in counts):
         raise ValueError("a count is no whole number")

@@ -39,12 +39,9 @@ def photos_in(folder: Path) -> tuple[Photo, ...]:
     """All pictures person/photo below a folder, in order of names.
 
     Raises:
-        InputError: There are not two people, or nobody has two photos.
+        InputError: A folder cannot be read, there are not two people, or nobody has two photos.
     """
-    try:
-        people = sorted(path for path in folder.iterdir() if path.is_dir())
-    except OSError as error:
-        raise InputError(f"{folder} cannot be read: {error.strerror}; name a folder of PERSON/PHOTO.jpg") from error
+    people = [path for path in _inside(folder) if path.is_dir()]
     found = [Photo(person=person.name, path=path) for person in people for path in _pictures(person)]
     per_person = Counter(photo.person for photo in found)
     if len(per_person) < 2 or max(per_person.values()) < 2:
@@ -64,18 +61,25 @@ def read_pairs(path: Path) -> tuple[BenchmarkPair, ...]:
     try:
         header, *lines = [line.split() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
         folds, each = (int(number) for number in header)
-        pairs = [_pair(words, number // (2 * each)) for number, words in enumerate(lines)]
+        pairs = [_pair(words, number // max(2 * each, 1)) for number, words in enumerate(lines)]
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
     except ValueError as error:
         raise InputError(f"{path} is no list of pairs in LFW's format ({error}); see its pairs.txt") from error
-    if folds < FEWEST_FOLDS or len(pairs) != 2 * folds * each:
+    if folds < FEWEST_FOLDS or each < 1 or len(pairs) != 2 * folds * each:
         raise InputError(f"{path} announces {folds} folds of 2 x {each} pairs, and holds {len(pairs)} pairs")
     return tuple(pairs)
 
 
+def _inside(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError as error:
+        raise InputError(f"{folder} cannot be read: {error.strerror}; name a folder of PERSON/PHOTO.jpg") from error
+
+
 def _pictures(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
+    return [path for path in _inside(folder) if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()]
 
 
 def _pair(words: list[str], fold: int) -> BenchmarkPair:

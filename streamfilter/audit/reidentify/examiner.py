@@ -41,6 +41,8 @@ class Reidentification:
         self._keeper, self._series = Keeper(), Series(self._names)
         self._elsewhere = Elsewhere(recognisers, limits, seed=seed)
         self._sample = Sample(recognisers, most=compared, seed=seed)
+        self.known_in: frozenset[str] | None = None
+        """After `conclude`: the files in whose result somebody is recognised at any place; None: nobody could tell."""
 
     def look(self, moment: Moment, parrot: Mapping[int, Embeddings] | None = None, looks: Sequence[Look] = ()) -> None:
         """One more moment.
@@ -76,6 +78,7 @@ class Reidentification:
         findings = [attack(r, faces, course, self._sample.faces, self._seed) for r in self._recognisers]
         numbers = [figures(found, self._limits, self._seed) for found in findings]
         anywhere = self._elsewhere.conclude()
+        self.known_in = anywhere.known_in if anywhere else None
         every = tuple(_in_order(anywhere, numbers))
         verdict = judged(every)
         decisive = [(found, group[0]) for found, group in zip(findings, numbers, strict=True)]

@@ -18,7 +18,7 @@ def sentence(verdict: Verdict, judged: Sequence[tuple[Findings, Figure]], anywhe
 
 
 def _at_its_place(verdict: Verdict, judged: Sequence[tuple[Findings, Figure]]) -> str:
-    if verdict is Verdict.UNKNOWN:
+    if verdict is Verdict.UNKNOWN and not (judged and all(figure.kept for _, figure in judged)):
         return f"Whether people can be recognised could not be judged: {_reason(judged)}."
     found, figure = max(judged, key=lambda item: item[1].value if item[1].value is not None else -1.0)
     originals = found.rate(GALLERY, ORIGINALS)

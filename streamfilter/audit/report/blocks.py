@@ -177,8 +177,8 @@ def _set(picture: Picture) -> str:
 
 def left_out(count: int) -> str:
     """What a reader is told about pictures that are not shown."""
-    verb = "shows an original face and was" if count == 1 else "show original faces and were"
-    return f"{plural(count, 'picture')} {verb} left out; streamfilter audit --include-originals puts them in."
+    what = "an original face and was" if count == 1 else "original faces and were"
+    return f"{plural(count, 'picture')} may show {what} left out; streamfilter audit --include-originals puts them in."
 
 
 def _picture(picture: Picture) -> Html:

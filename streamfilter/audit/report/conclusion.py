@@ -27,6 +27,13 @@ _SCOPE = (
 )
 
 
+def headline(report: AuditReport) -> str:
+    """The verdict in one short sentence."""
+    verdict = verdict_of(report)
+    only_files = verdict is Verdict.FAILED and not titles(report, Verdict.FAILED)
+    return "Not every file could be compared." if only_files else HEADLINES[verdict]
+
+
 def heading(section: Section) -> str:
     """The title without what follows its colon."""
     return section.title.partition(": ")[0]
@@ -53,6 +60,8 @@ def advice(report: AuditReport) -> str:
     failed = {section.name for section in report.sections if section.verdict is Verdict.FAILED} & set(report.demanded)
     if failed & set(PRIVACY):
         return "Do not publish this result as anonymised: people in it can still be seen or recognised."
+    if any(file.error for file in report.files):
+        return "Do not publish what could not be compared: nothing is known of it."
     return "The broken limits concern the quality of the result; the sections below judge what a stranger can learn."
 
 
@@ -60,6 +69,8 @@ def besides(report: AuditReport) -> list[str]:
     """What the verdict does not say: demanded sections that are not there, and failures that were not demanded."""
     there = {section.name for section in report.sections}
     lines = []
+    if files := [file.name for file in report.files if file.error]:
+        lines.append(f"{plural(len(files), 'file')} of {len(report.files):,} could not be compared; see the warnings.")
     if absent := [name for name in report.demanded if name not in there]:
         lines.append(f"Demanded, but not examined: {', '.join(absent)}.")
     if failed := titles(report, Verdict.FAILED, demanded=False):

@@ -13,7 +13,7 @@ from pathlib import PureWindowsPath
 from streamfilter import __version__
 from streamfilter.audit.section import Section, Verdict
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 
 
 def base_name(path: str) -> str:
@@ -41,6 +41,7 @@ class AuditedFile:
         duration_s: None for a photo.
         faces: Reference faces over all frames (face-frames).
         tracks: People, as far as they could be followed.
+        error: Why it could not be compared, or not to its end; empty where it was.
     """
 
     name: str
@@ -48,6 +49,7 @@ class AuditedFile:
     duration_s: float | None
     faces: int
     tracks: int
+    error: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", _inside(self.name))
@@ -147,9 +149,12 @@ class AuditReport:
 
 
 def verdict_of(report: AuditReport) -> Verdict:
-    """FAILED if a demanded section failed; UNKNOWN if one was not judged or is not there, or there is none at all."""
+    """FAILED if a demanded section failed, or a file could not be compared.
+
+    UNKNOWN if a section was not judged or is not there, or there is none at all.
+    """
     found = {section.name: section.verdict for section in report.sections}
     verdicts = {found.get(name, Verdict.UNKNOWN) for name in report.demanded}
-    if Verdict.FAILED in verdicts:
+    if Verdict.FAILED in verdicts or any(file.error for file in report.files):
         return Verdict.FAILED
     return Verdict.PASSED if verdicts == {Verdict.PASSED} else Verdict.UNKNOWN

@@ -7,7 +7,7 @@ import hashlib
 from pathlib import Path
 
 from streamfilter.audit.report.blocks import judged_figures, left_out, other_figures, pictures, table
-from streamfilter.audit.report.conclusion import HEADLINES, advice, besides, heading, material, question
+from streamfilter.audit.report.conclusion import advice, besides, heading, headline, material, question
 from streamfilter.audit.report.document import AuditReport, verdict_of
 from streamfilter.audit.report.markup import Child, Html, tag
 from streamfilter.audit.report.method import method
@@ -71,7 +71,7 @@ def _banner(report: AuditReport, include_originals: bool) -> Html:
     return tag(
         "header",
         tag("p", "Anonymisation audit", tag("span", f"{report.made_at.day} {report.made_at:%B %Y}"), class_="kicker"),
-        tag("h1", HEADLINES[verdict]),
+        tag("h1", headline(report)),
         tag("p", advice(report), class_="advice"),
         [tag("p", line, class_="besides") for line in besides(report)],
         tag("p", names, class_="names"),

@@ -75,7 +75,7 @@ class Recording:
     """One open file and its container.
 
     Raises:
-        FFmpegError, OSError, ValueError: It cannot be made; what was begun is left as it is.
+        FFmpegError, OSError, ValueError: It cannot be made; what was begun is left as it is, if anything is in it.
     """
 
     def __init__(self, path: Path, parameters: StreamParameters, *, overwrite: bool = False) -> None:
@@ -83,10 +83,11 @@ class Recording:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = WholeWrites(path, "wb" if overwrite else "xb")
+        self._is_new = not overwrite
         try:
             self._muxer = Muxer(self._file, container, parameters, options, comment=SIGNATURE)
         except BaseException:
-            self._file.close()
+            self._leave()
             raise
 
     def mux(self, packet: EncodedPacket) -> None:
@@ -105,8 +106,14 @@ class Recording:
     def close_quietly(self) -> None:
         """Let go after an error; what was written stays."""
         self._muxer.close_quietly()
+        self._leave()
+
+    def _leave(self) -> None:
+        """An empty file goes: on a full disk every try would leave one."""
         with suppress(OSError):
             self._file.close()
+            if self._is_new and not self.path.stat().st_size:
+                self.path.unlink()
 
 
 class WholeWrites(io.FileIO):

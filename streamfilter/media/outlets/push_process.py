@@ -2,7 +2,7 @@
 
 A process of its own, since FFmpeg's connecting and taking leave hold Python's lock: a server that does not answer would
 stop every thread there is (measured: for the whole time-out). It ends with its input, and by an alarm clock where
-FFmpeg blocks without end.
+FFmpeg blocks without end; not by the signals that end a whole group of processes, since its parent has packets to send.
 """
 
 from __future__ import annotations
@@ -62,6 +62,8 @@ def _deadline(seconds: float) -> Iterator[None]:
 
 def main() -> int:
     """Run as a program; a failure is told as one line of the form `error NUMBER TEXT`."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     status = sys.stdout.buffer
     try:
         push(sys.stdin.buffer, status)

@@ -16,6 +16,8 @@ from streamfilter.media.target import check_target
 
 DEFAULT_SEGMENT_S = 300.0
 _NUMBER = re.compile(r"%0?(\d*)d")
+# As `%9999999d` and, by the C library's `strftime`, `%9999999Y`.
+_TOO_WIDE = re.compile(r"%\D?\d{3,}")
 # Sound runs ahead of a picture by what the filter takes. If the picture stops, sound is let go after so much.
 _MOST_AHEAD_S = 5
 
@@ -38,6 +40,8 @@ class SegmentsOutlet(Outlet):
         check_container(pattern)
         if "%" in str(pattern.parent):
             raise ConfigError(f"{pattern}: only the file's name may hold a pattern, not its folder")
+        if _TOO_WIDE.search(pattern.name):
+            raise ConfigError(f"{pattern}: a number in a file's name has at most 99 digits, as in cam_%03d.mkv")
         self._pattern = pattern if "%" in pattern.name else pattern.with_stem(f"{pattern.stem}_%03d")
         if _is_counted(self._pattern):
             check_target(_numbered(self._pattern, 0), overwrite=True)

@@ -92,7 +92,9 @@ def _target(name: str, url: str) -> tuple[str, int, int]:
         host, port = parts.hostname, parts.port
         ttl = int(parse_qs(parts.query).get("ttl", ["1"])[0])
     except ValueError:
-        raise ConfigError(f"{name}: port and ttl must be numbers, as in udp://239.0.0.1:5000?ttl=2") from None
+        host, port, ttl = None, None, -1
+    if not 0 <= ttl <= 255:
+        raise ConfigError(f"{name}: port and ttl (0 to 255) must be numbers, as in udp://239.0.0.1:5000?ttl=2")
     if not host or not port:
         raise ConfigError(f"{name} names no host and port; give one as in udp://192.168.1.20:5000")
     return host.lstrip("@"), port, ttl
