@@ -58,9 +58,19 @@ def crop(image: Image, matrix: Floats, size: int) -> Image:
     """The aligned crop (size, size, 3); beyond the frame's edge the edge is repeated."""
     scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
     if scale < 0.5:
-        image, matrix = _shrink(image, matrix, scale)
+        image, matrix = _shrink(*_window(image, matrix, size), scale)
     out = cv2.warpAffine(image, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(out, np.uint8)
+
+
+def _window(image: Image, matrix: Floats, size: int) -> tuple[Image, Floats]:
+    """The part of a frame that a crop shows, with a margin for what is averaged, and the matrix from there."""
+    ends = transform(np.array([(x, y) for x in (-2, size + 1) for y in (-2, size + 1)], np.float32), invert(matrix))
+    limit = np.array(image.shape[1::-1])
+    low = np.clip(np.floor(ends.min(0)), 0, limit - 1).astype(int)
+    high = np.clip(np.ceil(ends.max(0)) + 1, low + 1, limit).astype(int)
+    onto = np.column_stack([matrix[:, :2], matrix[:, 2] + matrix[:, :2] @ low.astype(np.float32)])
+    return image[low[1] : high[1], low[0] : high[0]], onto.astype(np.float32)
 
 
 def _shrink(image: Image, matrix: Floats, scale: float) -> tuple[Image, Floats]:

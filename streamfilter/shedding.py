@@ -14,7 +14,10 @@ from streamfilter.errors import ConfigError
 MEMORY = 0.8  # of earlier latencies in the running mean
 LOSS_MEMORY = 0.95  # of earlier drops, per frame
 MOST_LOST = 0.08  # frames dropped for each that is shown: one now and then is nothing, more is too much work
-ROOM_MS = 250.0  # beyond the look-ahead, where nobody says how late is too late
+MOST_LOST_BY_FACES = 0.2  # the same, before faces are covered
+COVERED_S = 10.0  # the longest wait before faces are tried again
+ROOM_MS = 150.0  # beyond the look-ahead, where nobody says how late is too late
+COVER_ROOM_MS = 500.0  # the same, before faces are covered: most people would rather see them later
 RELAPSE_S = 10.0  # who must shed again this soon after recovering waits longer the next time
 
 
@@ -71,6 +74,7 @@ class ShedConfig:
 
     Attributes:
         max_latency_ms: Above it work is shed; from the arrival of a frame until it leaves the filter.
+        cover_latency_ms: Above it faces are covered instead of painted, if nothing else helps; None: the same.
         shed_after_s: The least time between two steps down, so that each can show what it saves; frames that were in
             the look-ahead at the first step have to leave before that.
         recover_after_s: How long the latency must be low before one step up; doubled, up to `recover_most_s`, each time
@@ -80,6 +84,7 @@ class ShedConfig:
     """
 
     max_latency_ms: float
+    cover_latency_ms: float | None = None
     shed_after_s: float = 0.5
     recover_after_s: float = 3.0
     recover_most_s: float = 60.0
@@ -87,12 +92,14 @@ class ShedConfig:
 
     @classmethod
     def beyond(cls, lookahead_s: float, max_latency_ms: float | None = None) -> ShedConfig:
-        """For a filter of this look-ahead; without a limit of its own, `ROOM_MS` more than that.
+        """For a filter of this look-ahead; with no limit of its own `ROOM_MS` more than that, `COVER_ROOM_MS` to cover.
 
         Raises:
             ConfigError: The limit is not above 0.
         """
-        return cls(max_latency_ms=lookahead_s * 1e3 + ROOM_MS if max_latency_ms is None else max_latency_ms)
+        if max_latency_ms is not None:
+            return cls(max_latency_ms=max_latency_ms)
+        return cls(max_latency_ms=lookahead_s * 1e3 + ROOM_MS, cover_latency_ms=lookahead_s * 1e3 + COVER_ROOM_MS)
 
     def __post_init__(self) -> None:
         if not self.max_latency_ms > 0:
@@ -129,27 +136,43 @@ class Shedder:
             waited_ms: The part of it that was spent in the look-ahead on purpose: no level changes it.
             dropped: Frames that found no room before the filter since the one before: it cannot keep up.
         """
-        limit_ms = self._config.max_latency_ms
-        worked_ms, room_ms = latency_ms - waited_ms, limit_ms - waited_ms
+        limit_ms = self._limit_ms
+        worked_ms, room_ms = latency_ms - waited_ms, self._config.max_latency_ms - waited_ms
         if self._changed_s is None:  # the first frames of a stream are slow for reasons of their own
             self._changed_s = now_s
         self._mean_ms = latency_ms if self._mean_ms is None else _mixed(self._mean_ms, latency_ms)
-        self._lost = LOSS_MEMORY * self._lost + (1 - LOSS_MEMORY) * dropped
-        loses = self._lost > MOST_LOST
+        settles_s = self._config.shed_after_s + waited_ms / 1e3
+        settled = now_s - self._changed_s >= settles_s
+        # What was waiting when the level changed is still to be worked off.
+        self._lost = LOSS_MEMORY * self._lost + (1 - LOSS_MEMORY) * dropped if settled else 0.0
+        loses = self._lost > (MOST_LOST_BY_FACES if self._next_covers else MOST_LOST)
         low = not loses and (worked_ms < self._config.low_part * room_ms or room_ms <= 0)
         if not low:
             self._low_since_s = None
         elif self._low_since_s is None:
             self._low_since_s = now_s
         if loses or (room_ms > 0 and min(latency_ms, self._mean_ms) > limit_ms):
-            self._shed(now_s, settles_s=self._config.shed_after_s + waited_ms / 1e3)
-        elif self._low_since_s is not None and now_s - self._low_since_s >= self._patience_s:
+            if settled and self.level is not Level.COVER:
+                self._shed(now_s)
+        elif self._low_since_s is not None and now_s - self._low_since_s >= self._wait_s:
             self._recover(now_s)
         return self.level
 
-    def _shed(self, now_s: float, settles_s: float) -> None:
-        if self.level is Level.COVER or now_s - (self._changed_s or 0.0) < settles_s:
-            return
+    @property
+    def _next_covers(self) -> bool:
+        return self.level + 1 >= Level.COVER
+
+    @property
+    def _limit_ms(self) -> float:
+        """What the latency must exceed for the next step down."""
+        return (self._next_covers and self._config.cover_latency_ms) or self._config.max_latency_ms
+
+    @property
+    def _wait_s(self) -> float:
+        """How long latencies must be low for the next step up."""
+        return min(self._patience_s, COVERED_S) if self.level is Level.COVER else self._patience_s
+
+    def _shed(self, now_s: float) -> None:
         if now_s - self._recovered_s < max(RELAPSE_S, self._patience_s):
             self._patience_s = min(2 * self._patience_s, self._config.recover_most_s)
         self._recovered_s = -float("inf")  # one relapse counts once, however far down it leads

@@ -28,6 +28,7 @@ _STEADY = np.array([*range(0, 17, 2), 27, 28, 29, 30, 31, 33, 35, 36, 39, 42, 45
 """Points that neither blink nor speak: these say where the head is. The chin speaks, so its weight is low."""
 
 _WEIGHT = np.where(_STEADY < 17, 0.15, 1.0)
+_SHARE = _WEIGHT / _WEIGHT.sum()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,9 +142,9 @@ def smooth_window(
     """
     if landmarks.shape != (len(times), 68, 2) or len(confidence) != len(times) or not -len(times) <= index < len(times):
         raise ShapeError(f"smooth_window: {len(times)} times, landmarks {landmarks.shape}, index {index}")
-    points = np.asarray([_complex(shape) for shape in landmarks])
+    points = landmarks[..., 0].astype(np.float64) + 1j * landmarks[..., 1]
     away = np.asarray(times, np.float64) - times[index]
-    used = (np.abs(away) < 3 * config.window_shape_s) & np.array([_usable(p) for p in points]) & (confidence > 0)
+    used = (np.abs(away) < 3 * config.window_shape_s) & _usables(points) & (confidence > 0)
     if not used[index]:
         return np.array(landmarks[index], np.float32)
     here = int(np.flatnonzero(used).searchsorted(index % len(times)))
@@ -153,8 +154,8 @@ def smooth_window(
 def _smooth(away: Reals, points: Complex, confidence: Reals, here: int, config: SmoothConfig) -> Complex:
     own = _own_pose(points[here])
     reference = _normal(points[here], own)
-    poses = np.stack([_pose(p, reference, own) for p in points])
-    shapes = np.stack([_normal(p, pose) for p, pose in zip(points, poses, strict=True)])
+    poses = _poses(points, reference, own)
+    shapes = (points - poses[:, :1]) / np.exp(poses[:, 1:])
     # A jump is no motion: what lies far off says nothing of this moment.
     far = np.abs(poses[:, 0] - own[0]) / np.exp(own[1].real) + np.abs(poses[:, 1] - poses[here, 1])
     pose = _line_at_zero(
@@ -165,7 +166,7 @@ def _smooth(away: Reals, points: Complex, confidence: Reals, here: int, config: 
     shape = np.empty(68, np.complex128)
     for group in _GROUPS:
         # Moments that look alike are averaged; a blink finds few of its kind and keeps its depth.
-        change = np.array([_extent(s[group] - shapes[here, group]) for s in shapes])
+        change = _extents(shapes[:, group] - shapes[here, group])
         alike = np.exp(-((1.6 * np.maximum(change / tolerance - 0.5, 0)) ** 2))
         shape[group] = _line_at_zero(away, shapes[:, group], near * alike)
     return _posed(shape, pose)
@@ -190,7 +191,12 @@ def _ramp(value: float, low: float, high: float) -> float:
 
 
 def _extent(change: Complex) -> float:
-    return float(np.sqrt(np.mean(np.abs(change) ** 2)))
+    return float(_extents(change[None])[0])
+
+
+def _extents(changes: Complex) -> Reals:
+    """Root of the mean square of each row of (t, n)."""
+    return np.asarray(np.sqrt((changes.real**2 + changes.imag**2).mean(axis=1)))
 
 
 def _complex(landmarks: Floats) -> Complex:
@@ -204,28 +210,41 @@ def _real(points: Complex) -> Floats:
 
 
 def _usable(points: Complex) -> bool:
-    return bool(np.isfinite(points).all() and np.abs(points - points.mean()).max() > 1e-3)
+    return bool(_usables(points[None])[0])
+
+
+def _usables(points: Complex) -> NDArray[np.bool_]:
+    """For each row of (t, 68): whether it is a face at all."""
+    with np.errstate(invalid="ignore"):
+        wide = np.abs(points - points.mean(axis=1, keepdims=True)).max(axis=1) > 1e-3
+    return np.asarray(np.isfinite(points).all(axis=1) & wide)
 
 
 def _own_pose(points: Complex) -> Complex:
     """Place and log size of a face by itself; its angle is called 0."""
     steady = points[_STEADY]
-    middle = np.average(steady, weights=_WEIGHT)
+    middle = steady @ _SHARE
     # Of a frontal face this is the distance of the eyes; unlike that, it does not vanish in profile.
-    size = 1.6 * np.sqrt(np.average(np.abs(steady - middle) ** 2, weights=_WEIGHT))
+    size = 1.6 * np.sqrt(np.abs(steady - middle) ** 2 @ _SHARE)
     return np.array([middle, np.log(max(size, 1e-6))], np.complex128)
 
 
 def _pose(points: Complex, shape: Complex, near: Complex) -> Complex:
     """Place and log of (size, angle) that carry `shape` to `points`; the angle is the one nearest to `near`'s."""
-    target, source = points[_STEADY], shape[_STEADY]
-    target_middle, source_middle = np.average(target, weights=_WEIGHT), np.average(source, weights=_WEIGHT)
+    return np.asarray(_poses(points[None], shape, near)[0])
+
+
+def _poses(points: Complex, shape: Complex, near: Complex) -> Complex:
+    """As `_pose`, for each row of points (t, 68): (t, 2)."""
+    target, source = points[:, _STEADY], shape[_STEADY]
+    target_middle, source_middle = target @ _SHARE, source @ _SHARE
     centred = source - source_middle
-    power = float(np.sum(_WEIGHT * np.abs(centred) ** 2))
-    turn = np.sum(_WEIGHT * centred.conj() * (target - target_middle)) / power
-    log = np.log(turn) if abs(turn) > 1e-9 else near[1]
-    log += 2j * np.pi * np.round((near[1].imag - log.imag) / (2 * np.pi))
-    return np.array([target_middle - turn * source_middle, log], np.complex128)
+    power = float(_SHARE @ np.abs(centred) ** 2)
+    turn = (target - target_middle[:, None]) @ (_SHARE * centred.conj()) / power
+    still = np.abs(turn) <= 1e-9
+    log = np.where(still, near[1], np.log(np.where(still, 1, turn)))
+    log = log + 2j * np.pi * np.round((near[1].imag - log.imag) / (2 * np.pi))
+    return np.stack([target_middle - turn * source_middle, log], axis=1)
 
 
 def _normal(points: Complex, pose: Complex) -> Complex:

@@ -4,8 +4,9 @@
     python -m tests.live_soak --minutes 10 --clip interview.mp4 --outages 5 --stop 20 -- --max-latency 800
 
 The film runs in a loop under a burnt-in number, so that each frame at the sink tells when it was sent. What follows
-`--` goes to `streamfilter run`. Bare faces are looked for every few seconds: faces that the detector finds in the frame
-as it was sent, and that survive in the frame at the sink. Prints a line now and then, and JSON at the end.
+`--` goes to `streamfilter run`. Bare faces are looked for every few seconds: faces that the audit's detectors, which
+`streamfilter models pull audit` gets, find in the frame as it was sent, and that survive in the frame at the sink.
+Prints a line now and then, and JSON at the end.
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ from pathlib import Path
 
 import numpy as np
 
-from streamfilter.config import Device, TrackConfig
-from streamfilter.detect import Detector
+from streamfilter.audit.detect.reference import ReferenceDetector
+from streamfilter.config import TrackConfig
 from streamfilter.metrics.survival import coding_floor, survival
+from streamfilter.model_store.store import Store
 from streamfilter.structures import Image
 from tests.live_kit import RtspServer, cpu_s, wait_until
 from tests.live_measure import CounterClock, Watcher, compare, percentile
@@ -32,9 +34,6 @@ from tests.live_proof import REAL_MODELS, STAND_INS, Collector, Command, origina
 from tests.rtsp_films import LOOP_S, counter_films
 
 KEEP_EVERY_S = 2.0
-FACE_SCORE = 0.6
-FACE_PX = 24
-SIDE_PX = 960
 SETTLE_S = 10.0
 
 
@@ -183,13 +182,11 @@ def by_minute(source: Watcher, sink: Watcher, from_s: float, to_s: float) -> lis
 def faces(kept: list[tuple[int, Image]], films: list[Path]) -> dict[str, object]:
     """How many faces were in the frames as they were sent, and which of them survived at the sink."""
     sent = originals(films)
-    detect = Detector.load(device=Device.CPU, threads=1)
+    detect = ReferenceDetector.load(Store.default())
     count, survivors = 0, []
     for number, image in kept:
         original = sent[number]
-        found = detect(original, long_side_px=SIDE_PX)
-        sizes = found.xyxy[:, 2] - found.xyxy[:, 0]
-        boxes = list(found.xyxy[(found.score >= FACE_SCORE) & (sizes >= FACE_PX)])
+        boxes = [sighting.xyxy for sighting in detect(original)]
         floor = coding_floor(original, image, boxes)
         count += len(boxes)
         survivors += [

@@ -148,7 +148,7 @@ def test_a_camera_has_its_own_settings_those_of_defaults_or_the_usual() -> None:
     assert (a.live.stall_s, a.encoder.crf, a.encoder.threads) == (2.5, 30, 1)
     assert a.pipeline.shed is not None
     assert b.pipeline.shed is not None
-    assert (a.pipeline.shed.max_latency_ms, a.pipeline.keep_s, b.pipeline.shed.max_latency_ms) == (200, 0.2, 650)
+    assert (a.pipeline.shed.max_latency_ms, a.pipeline.keep_s, b.pipeline.shed.max_latency_ms) == (200, 0.2, 550)
 
 
 def test_a_file_that_fails_is_tried_again_as_servers_are() -> None:

@@ -130,8 +130,38 @@ def test_a_frame_that_is_dropped_now_and_then_sheds_nothing():
     assert {shedder.decide(60.0, k * STEP_S, dropped=k % 25 == 0) for k in range(500)} == {Level.FULL}
 
 
+def test_faces_are_covered_only_when_nothing_else_helps():
+    """250 ms late at every level: too late to paint at full size, not so late that nobody should be painted."""
+    shedder = Shedder(ShedConfig(max_latency_ms=200, cover_latency_ms=500))
+    assert [shedder.decide(250, k * STEP_S) for k in range(200)][-1] is Level.RUNG_64
+    assert [shedder.decide(250, 8 + k * STEP_S, dropped=k % 8 == 0) for k in range(200)][-1] is Level.RUNG_64
+    assert [shedder.decide(600, 16 + k * STEP_S) for k in range(200)][-1] is Level.COVER
+
+
+def test_whoever_is_covered_is_soon_tried_again():
+    """However often it proved too much before."""
+    shedder, now_s, tries = Shedder(CONFIG), 0.0, []
+    for _ in range(round(300 / STEP_S)):
+        before = shedder.level
+        after = shedder.decide(50.0 if before is Level.COVER else 300.0, now_s)
+        if after < before:
+            tries.append(now_s)
+        now_s += STEP_S
+    assert np.diff(tries)[-3:].max() < 13
+
+
+def test_what_waited_when_the_level_changed_is_not_held_against_the_new_one():
+    shedder, now_s = Shedder(CONFIG), 0.0
+    while shedder.level is Level.FULL:
+        shedder.decide(300.0, now_s := now_s + STEP_S)
+    told = [shedder.decide(60.0, now_s + k * STEP_S, dropped=k < 10) for k in range(1, 60)]
+    assert set(told) == {Level.REUSE}
+
+
 def test_without_a_limit_of_its_own_it_is_the_look_ahead_and_some_room():
-    assert ShedConfig.beyond(0.4).max_latency_ms == 650
+    assert ShedConfig.beyond(0.4).max_latency_ms == 550
+    assert ShedConfig.beyond(0.4).cover_latency_ms == 900
+    assert ShedConfig.beyond(0.4, 500.0).cover_latency_ms is None
     assert ShedConfig.beyond(0.4, 500.0).max_latency_ms == 500
 
 

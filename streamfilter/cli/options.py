@@ -203,7 +203,7 @@ def live_options(command: F) -> F:
             type=click.FloatRange(min=1),
             metavar="MS",
             help="Live: beyond this latency, look-ahead included, or where frames are dropped, work is shed: faces "
-            "shown twice, then smaller ones, then covers. Default: 250 ms more than the look-ahead.",
+            "shown twice, then smaller ones, then covers. Default: 150 ms more than the look-ahead.",
         ),
         click.option(
             "--rtsp-transport",
