@@ -100,6 +100,8 @@ class FaceFilter:
     def push(self, frame: Frame) -> list[SafeFrame]:
         """Take in one frame; returns those that are finished: none at first, later mostly one."""
         time_s = self._clock(frame.time_s)
+        if frame.captured_s is not None:  # live: painted while this one is searched, the picture comes sooner
+            self._begin(self._lookahead.overdue(time_s))
         tracks, cut, failure = self._observe(frame, time_s)
         self._begin(self._lookahead.push(frame, time_s, tracks, cut=cut, failure=failure))
         return self._finished(most_left=MOST_PAINTING)

@@ -21,6 +21,7 @@ from streamfilter.structures import Frame, Image, Track
 MAX_FRAMES = 32
 MAX_BYTES = 160 * 2**20
 MIN_HISTORY_S = 0.25
+FEWEST_AHEAD = 5  # frames that `overdue` leaves: where there are fewer, each tells too much to do without
 JITTER_S = 0.005  # of time stamps: ten frames of 40 ms are 400 ms, or a hair less, and no frame should wait for that
 
 Locate = Callable[[Image, Sequence[Track]], list[Track]]
@@ -85,14 +86,27 @@ class Lookahead:
             due.append(self._release(ended=False))
         return due
 
+    def overdue(self, time_s: float) -> list[Moment]:
+        """The frames that are due once a frame of this time comes, without what will be found in it.
+
+        For who is in a hurry: a frame can be painted while the next one is searched. The look-ahead is a frame shorter.
+        """
+        due = []
+        while len(self._waiting) > FEWEST_AHEAD and self._is_over(time_s):
+            due.append(self._release(ended=False))
+        return due
+
     def flush(self) -> list[Moment]:
         """All frames that still wait: the source has ended."""
         return [self._release(ended=True) for _ in range(len(self._waiting))]
 
     def _is_due(self, frame_bytes: int) -> bool:
-        span_s = self._waiting[-1].time_s - self._waiting[0].time_s
         room = min(MAX_FRAMES, max(1, MAX_BYTES // max(frame_bytes, 1)))
-        return span_s >= self._config.lookahead_s - JITTER_S or len(self._waiting) > room
+        return self._is_over(self._waiting[-1].time_s) or len(self._waiting) > room
+
+    def _is_over(self, time_s: float) -> bool:
+        """Whether the oldest frame has waited for long enough."""
+        return time_s - self._waiting[0].time_s >= self._config.lookahead_s - JITTER_S
 
     def _fill_back(self, entry: _Entry) -> None:
         """Add people first seen in `entry` to the frames before it, back to the scene cut."""

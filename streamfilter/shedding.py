@@ -12,7 +12,7 @@ from enum import IntEnum
 from streamfilter.errors import ConfigError
 
 MEMORY = 0.8  # of earlier latencies in the running mean
-LOSS_MEMORY = 0.95  # of earlier drops, per frame
+LOSS_MEMORY = 0.98  # of earlier drops, per frame
 MOST_LOST = 0.08  # frames dropped for each that is shown: one now and then is nothing, more is too much work
 MOST_LOST_BY_FACES = 0.2  # the same, before faces are covered
 COVERED_S = 10.0  # the longest wait before faces are tried again

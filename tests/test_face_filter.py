@@ -34,6 +34,31 @@ def test_frames_come_out_in_order_with_their_stamps():
     assert [(safe.index, safe.pts, safe.time_base) for safe in out] == [(k, k, RATE) for k in range(12)]
 
 
+def test_live_frames_are_painted_while_the_next_one_is_searched():
+    """Nobody is seen less: whoever comes, goes or crosses is hidden in every frame, as in a recording."""
+    config = FilterConfig(track=TrackConfig(lookahead_s=0.4))
+    world = World([[Face(15 + 9 * k, 20)] if 6 <= k < 22 else [] for k in range(34)])
+    searched, painted = [], []
+
+    def detect(image):
+        searched.append(image)
+        return world.detect(image)
+
+    class Noted(Skin):
+        def __call__(self, crops):
+            painted.append(len(searched))
+            return super().__call__(crops)
+
+    protector = make_filter(world, config, detect=detect, anonymizer=Noted())
+    out = [safe for one in world.frames() for safe in protector.push(replace(one, captured_s=5.0 + one.index / 25))]
+    early = len(painted)
+    out += protector.flush()
+    assert [safe.index for safe in out] == list(range(34))
+    assert sum(raw_pixels(safe.image) for safe in out) == 0
+    assert all(safe.regions for safe in out[6:22])
+    assert painted[:early] == list(range(6 + 10, 6 + 10 + early))  # nothing of the frame that comes ten later
+
+
 def test_frames_without_faces_pass_unchanged():
     world = World([[]] * 5)
     for safe, image in zip(run(world, make_filter(world, FILE)), world.images, strict=True):

@@ -139,6 +139,25 @@ def test_memory_is_bounded_by_frames_and_by_bytes():
     assert len(delay) * large.nbytes <= MAX_BYTES
 
 
+def test_who_is_in_a_hurry_has_frames_before_the_next_one_is_searched():
+    delay, out = line(0.4), []
+    for index in range(20):
+        hurried = delay.overdue(index * 0.04)
+        assert [moment.frame.index for moment in hurried] == ([index - 10] if index >= 10 else [])
+        out += hurried
+        assert delay.push(frame(index), index * 0.04, [track(1)]) == []
+    assert len(out[0].series[1].times) == 10  # itself and nine after it
+
+
+@pytest.mark.parametrize("step_s", [0.1, 1.0])
+def test_at_a_low_rate_nothing_leaves_before_the_next_frame_is_known(step_s):
+    delay = line(0.4)
+    for index in range(20):
+        assert delay.overdue(index * step_s) == []
+        due = delay.push(frame(index), index * step_s, [track(1)])
+    assert len(due) == 1
+
+
 def test_people_are_those_who_may_still_be_painted():
     delay = line(0.2)
     moments = [m for k in range(12) for m in delay.push(frame(k), k * 0.04, [track(1)] if k < 5 else [])]

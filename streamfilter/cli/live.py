@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -180,12 +180,24 @@ def _show(console: Console, line: str) -> None:
 def status_line(status: LiveStatus) -> str:
     """State, pace, latency, faces and sinks on one line."""
     counters, latency = status.counters, status.latency.get("protected", {})
-    lag = f", {latency['p50_ms']:.0f}/{latency['p95_ms']:.0f} ms" if latency else ""
+    lag = f", {_both(latency)} ms" if latency else ""
     faces = f"{counters.replaced} faces replaced, {counters.covered} covered"
     lost = f", {counters.dropped} frames dropped, {counters.blanked} blanked"
     ill = "".join(f"; {sink.name}: {sink.state}" for sink in status.sinks if not sink.well)
     shed = f", shedding ({status.level.name.lower().replace('_', ' ')})" if status.level else ""
     return f"{status.state} {status.fps:.1f} fps{lag}, {faces}{lost}{shed}{ill}"
+
+
+def latency_lines(outcome: LiveOutcome) -> list[str]:
+    """What took how long: the steps of the filter in one line, the way from arrival to each sink in another."""
+    steps = ", ".join(f"{name} {_both(times)}" for name, times in outcome.latency.items())
+    sinks = ", ".join(f"{sink.name} {_both(sink.latency)}" for sink in outcome.sinks if sink.latency)
+    lines = (("steps", steps), ("from arrival to sink", sinks))
+    return [f"{name}, p50/p95 in ms: {text}" for name, text in lines if text]
+
+
+def _both(times: Mapping[str, float]) -> str:
+    return f"{times['p50_ms']:.0f}/{times['p95_ms']:.0f}"
 
 
 def _concluded(console: Console, outcome: LiveOutcome, *, quiet: bool) -> Exit:
@@ -198,6 +210,8 @@ def _concluded(console: Console, outcome: LiveOutcome, *, quiet: bool) -> Exit:
             f"{counters.covered} covered; {counters.dropped} frames dropped, {counters.blanked} blanked, "
             f"{counters.cards} cards shown, {counters.reconnects} reconnects",
         )
+        for line in latency_lines(outcome):
+            say(console, line)
     if outcome.failure is not None:
         say(console, f"error: {one_line(outcome.failure)}", style="red")
     for sink in outcome.sinks:
