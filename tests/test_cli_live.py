@@ -48,6 +48,7 @@ def test_a_recording_taken_for_live_reaches_every_sink_in_its_own_time(recording
     assert contents(tmp_path / "out.mkv").made_by_streamfilter
     assert (tmp_path / "hls" / "live.m3u8").read_text("utf-8").startswith("#EXTM3U")
     assert "page: http://127.0.0.1:" in result.stderr
+    assert "running on cpu" in result.stderr
     assert re.search(r"steps, p50/p95 in ms: .*detect \d+/\d+.*protected \d+/\d+", result.stderr)
     assert re.search(r"from arrival to sink, p50/p95 in ms: .*out.mkv \d+/\d+", result.stderr)
 

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import click
+from rich.console import Console
 
 from streamfilter import media
-from streamfilter.assemble import wire
+from streamfilter.assemble import Models, wire
 from streamfilter.cli import options
 from streamfilter.cli.batch import Batch
 from streamfilter.cli.console import log_lines, say, stderr_console
@@ -121,13 +122,13 @@ def run(
         )
         job = live_job(ends, media_config, config, wishes)
         models = options.loader(context)(config, device=device, threads=threads, model=model, landmarks=predictor)
+        _say_device(console, models, quiet=quiet)
         context.exit(run_live(console, job, ends, wire(models, config), quiet=quiet))
     _refuse_for_files([*sources, sink])
     plan = media.plan_jobs([Path(source) for source in sources], sink, media_config)
     with open_report(report_path, plan.jobs, overwrite=overwrite) as report:
         models = options.loader(context)(config, device=device, threads=threads, model=model, landmarks=predictor)
-        if not quiet:
-            say(console, f"running on {models.detector.model.device} ({models.detector.model.provider})")
+        _say_device(console, models, quiet=quiet)
         report.write(header(models, config, media_config))
         batch = Batch(console=console, quiet=quiet, guard=wire(models, config), config=media_config, report=report)
         try:
@@ -136,6 +137,11 @@ def run(
             if batch.outcomes:
                 report.commit()
     context.exit(code)
+
+
+def _say_device(console: Console, models: Models, *, quiet: bool) -> None:
+    if not quiet:
+        say(console, f"running on {models.detector.model.device} ({models.detector.model.provider})")
 
 
 def _refuse_for_files(places: Iterable[str]) -> None:
