@@ -31,6 +31,7 @@ EVENTS: Mapping[str, tuple[str, ...]] = {
     "server.ended": ("code", "stuck"),
     "camera.state": ("camera", "state", "reason", "restarts"),
     "camera.settings": ("camera", "source", "sinks"),
+    "camera.models": ("camera", "device"),
     "stream.state": ("camera", "state", "reason"),
     "sink.failed": ("camera", "sink", "reason"),
     "config.reloaded": ("added", "changed", "removed", "unchanged"),

@@ -66,15 +66,8 @@ def serve(path: Path, formatter: LineFormatter, load_models: options.Load, run: 
                 lambda camera, screen, stop: run(camera, models, screen, stop), gallery, overdue_s=server.stop_s
             )
             reloader = Reloader(path, config, supervisor, os.environ, lambda new: formatter.hide(new.secrets))
-            device = str(models.detector.model.device)
             with WebServer(gallery, server.host, server.port, server.token) as page:
-                tell(
-                    "server.started",
-                    cameras=len(config.cameras),
-                    address=page.url,
-                    device=device,
-                    streamfilter=__version__,
-                )
+                tell("server.started", cameras=len(config.cameras), address=page.url, streamfilter=__version__)
                 return _supervised(config, supervisor, lambda: _watch(supervisor, reloader, stop, hung_up))
     except KeyboardInterrupt:
         _end_now(Exit.INTERRUPTED, ())

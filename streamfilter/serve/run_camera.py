@@ -45,6 +45,7 @@ def run_camera(camera: Camera, models: Models, screen: Screen, stop: StopFlag) -
         source=camera.source, sinks=camera.sinks, live=camera.live, pipeline=camera.pipeline,
         encoder=camera.encoder, outlets=camera.outlets, audio=camera.audio,
     )  # fmt: skip
+    tell("camera.models", camera=camera.name, device=str(models.detector.model.device))
     outcome = filter_live(
         job,
         wire_camera(models, camera.filter),
