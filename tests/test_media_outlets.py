@@ -111,6 +111,18 @@ def test_a_recording_is_never_written_over(tmp_path: Path, silent: Encoded) -> N
     assert len(look(tmp_path / "cam.mkv")[1]) == 200
 
 
+def test_where_nobody_can_be_asked_a_recording_goes_beside_what_is_there(tmp_path: Path, silent: Encoded) -> None:
+    """A service that starts again must neither fail for its own recordings nor lose them."""
+    parameters, packets = silent
+    for config in (OutletConfig(unattended=True), OutletConfig(unattended=True, overwrite=True)):
+        write_all(outlet_to(tmp_path / "cam.mkv", parameters, config), packets)
+    (tmp_path / "cam_3.mkv").write_bytes(b"mine")
+    write_all(outlet_to(tmp_path / "cam.mkv", parameters, OutletConfig(unattended=True)), packets)
+    assert (tmp_path / "cam_3.mkv").read_bytes() == b"mine"
+    for name in ("cam.mkv", "cam_2.mkv", "cam_4.mkv"):
+        assert len(look(tmp_path / name)[1]) == 200
+
+
 @pytest.mark.parametrize("name", ["cam.avi", "cam", "cam.webm"])
 def test_an_ending_that_survives_no_kill_is_refused(tmp_path: Path, silent: Encoded, name: str) -> None:
     with pytest.raises(ConfigError, match=r"ends in one of \.mkv, \.mp4, \.mov, \.ts"):
@@ -147,7 +159,7 @@ def test_a_full_disk_is_named_and_can_be_survived(tmp_path: Path, name: str) -> 
 
 @pytest.mark.parametrize("name", ["cam.mkv", "cam.mp4", "cam.ts", "cam_%03d.mkv"])
 def test_tries_on_a_full_disk_leave_nothing_behind(tmp_path: Path, silent: Encoded, name: str) -> None:
-    outlet = outlet_to(tmp_path / name, silent[0], OutletConfig(retry_files=True))
+    outlet = outlet_to(tmp_path / name, silent[0], OutletConfig(unattended=True))
     assert outlet.is_network, "it is tried again"
     for _ in range(3):
         with disk_of(0), pytest.raises(OutputError, match="File too large"):

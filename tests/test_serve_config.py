@@ -153,7 +153,7 @@ def test_a_camera_has_its_own_settings_those_of_defaults_or_the_usual() -> None:
 
 def test_a_file_that_fails_is_tried_again_as_servers_are() -> None:
     usual, own = read(ONE).cameras[0], read(ONE + "segment_s = 60\n").cameras[0]
-    assert (usual.outlets.retry_files, own.outlets.retry_files, own.outlets.segment_s) == (True, True, 60)
+    assert (usual.outlets.unattended, own.outlets.unattended, own.outlets.segment_s) == (True, True, 60)
 
 
 def test_one_seed_for_all_gives_every_camera_other_people() -> None:
@@ -209,7 +209,7 @@ def test_commented_keys_of_the_sample_show_the_defaults() -> None:
         (ONE + "seed = true", "serve.toml:4: camera 'door': seed: True must be a whole number"),
         (ONE + "hold_s = nan", "serve.toml:4: camera 'door': hold_s: nan must be a number"),
         (ONE + 'restart = "on-failur"', "one of always, on-failure, never; did you mean 'on-failure'?"),
-        (ONE + "overwrite = 1", "serve.toml:4: camera 'door': overwrite: 1 must be true or false"),
+        (ONE + "overwrite = true", "serve.toml:4: camera 'door': unknown key 'overwrite'"),
         (ONE + "crf = 30\nhold_s = -1", "serve.toml:5: camera 'door': hold and look-ahead must not be negative"),
         (ONE + "stall_s = 4\nread_timeout_s = 9\ncrf = 99", "serve.toml:6: camera 'door': the crf of a live stream"),
         (ONE + "stall_s = 4", "serve.toml:4: camera 'door': a stream must stall before it is given up"),

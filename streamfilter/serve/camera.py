@@ -40,8 +40,8 @@ class Camera:
     cards: PipelineConfig = field(default_factory=PipelineConfig)
     # More threads would only wait for each other: other cameras have work for the other cores.
     encoder: EncoderConfig = field(default_factory=lambda: EncoderConfig(threads=1))
-    # Nobody sits beside a server: a disk that was full is tried again, as servers are.
-    outlets: OutletConfig = field(default_factory=lambda: OutletConfig(retry_files=True))
+    # Nobody sits beside a server: a disk that was full is tried again, and no restart is refused for what it recorded.
+    outlets: OutletConfig = field(default_factory=lambda: OutletConfig(unattended=True))
 
     @property
     def pipeline(self) -> PipelineConfig:

@@ -24,7 +24,6 @@ DETECT, TRACK, ANONYMIZE, LIVE = (_all(room) for room in (DetectConfig, TrackCon
 CARDS = _some("card_after_s", "freeze_s", "card_fps")
 ENCODER = _some("codec", "preset", "crf", "max_kbps", "key_interval_s", encoder_threads="threads")
 OUTLETS = _some(
-    "overwrite",
     "segment_s",
     "write_timeout_s",
     "hls_segment_s",

@@ -23,7 +23,7 @@ Lines = Mapping[Place, int]
 _MOST_BITS = 63  # of a number in TOML
 _SIZE = re.compile(r"([0-9]{1,5})x([0-9]{1,5})")
 _FRACTION = re.compile(r"-?[0-9]{1,9}(/[0-9]{1,9}|\.[0-9]{1,9})?")
-_WANTED = {bool: "true or false", int: "a whole number", float: "a number", str: "a text in quotes"}
+_WANTED = {int: "a whole number", float: "a number", str: "a text in quotes"}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -32,7 +32,7 @@ CONTAINERS: dict[str, tuple[str, dict[str, str]]] = {
 class FileOutlet(Outlet):
     """One recording, written under its own name from the start, and never over another without `overwrite`.
 
-    Opened anew after an error it goes on in a file beside the first (`name_2.mkv`).
+    Opened anew after an error, and `unattended` from the start, it goes beside what is there (`name_2.mkv`).
 
     Raises:
         ConfigError: The ending is none of `CONTAINERS`.
@@ -41,11 +41,11 @@ class FileOutlet(Outlet):
 
     def __init__(self, path: Path, parameters: StreamParameters, config: OutletConfig) -> None:
         check_container(path)
-        check_target(path, overwrite=config.overwrite)
+        check_target(path, overwrite=config.overwrite or config.unattended)
         super().__init__(str(path), parameters, config)
         self._path = path
         self._recording: Recording | None = None
-        self._opened_before = False
+        self._goes_beside = config.unattended
 
     @property
     def path(self) -> Path:
@@ -53,10 +53,10 @@ class FileOutlet(Outlet):
         return self._recording.path if self._recording else self._path
 
     def _open(self) -> None:
-        path = free_name(self._path) if self._opened_before else self._path
-        overwrite = self._config.overwrite and not self._opened_before
+        path = free_name(self._path) if self._goes_beside else self._path
+        overwrite = self._config.overwrite and not self._goes_beside
         self._recording = Recording(path, self._parameters, overwrite=overwrite)
-        self._opened_before = True
+        self._goes_beside = True
 
     def _write(self, packet: EncodedPacket) -> None:
         assert self._recording is not None  # write() opens first

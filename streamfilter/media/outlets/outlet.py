@@ -30,7 +30,8 @@ class OutletConfig:
         open_timeout_s: How long a network target may take to accept the stream.
         write_timeout_s: How long it may take no data before it is given up.
         hls_segment_s, hls_segments: Seconds of an HLS segment, and how many the playlist names.
-        retry_files: Files and folders are tried again, too, after they failed: a full disk may be emptied.
+        unattended: Nobody is there to choose: files and folders are tried again, too, after they failed (a full disk
+            may be emptied), and a recording whose name is taken goes beside it (`name_2.mkv`), never over it.
     """
 
     overwrite: bool = False
@@ -39,7 +40,7 @@ class OutletConfig:
     write_timeout_s: float = 5.0
     hls_segment_s: float = 2.0
     hls_segments: int = 6
-    retry_files: bool = False
+    unattended: bool = False
 
     def __post_init__(self) -> None:
         if self.segment_s is not None and self.segment_s < 1:
@@ -63,13 +64,13 @@ class Outlet(ABC):
     """
 
     is_network = False
-    """Whether it is tried again after a failure: servers always are, others with `OutletConfig.retry_files`."""
+    """Whether it is tried again after a failure: servers always are, others with `OutletConfig.unattended`."""
 
     def __init__(self, name: str, parameters: StreamParameters, config: OutletConfig) -> None:
         self.name = name
         self._parameters = parameters
         self._config = config
-        self.is_network |= config.retry_files
+        self.is_network |= config.unattended
         self._is_open = self._broken = self._closed = False
         self._early: deque[EncodedPacket] = deque()
         self.packets_written = 0
