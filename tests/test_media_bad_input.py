@@ -16,6 +16,7 @@ import pytest
 from streamfilter import media
 from streamfilter.config import MediaConfig
 from streamfilter.errors import DamagedStreamError, InputError, OutputError
+from streamfilter.media.target import check_target
 from tests.media_factory import RATE, damage, exif_jpeg, film, index_of, make_video, picture
 from tests.test_media_file import pass_through, safe
 
@@ -294,3 +295,9 @@ def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path, suffix: str) -> 
             sink.write(safe(frame))
     assert_one_line(error, "cannot be written")
     assert list(tmp_path.iterdir()) == [source]
+
+
+def test_a_name_that_no_folder_can_hold_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(OutputError) as error:
+        check_target(tmp_path / ("a" * 300 + ".mp4"))
+    assert_one_line(error, "cannot be written", "File name too long")

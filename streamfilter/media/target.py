@@ -28,6 +28,15 @@ def check_target(path: Path, *, sources: Iterable[Path] = (), overwrite: bool = 
     Raises:
         OutputError: it is a source, a folder, exists already, or its folder cannot be written.
     """
+    try:
+        _check(path, sources, overwrite=overwrite)
+    except OutputError:
+        raise
+    except OSError as error:  # a name that is too long, a folder that may not be looked into
+        raise OutputError(f"the output {path} cannot be written: {error.strerror or error}") from error
+
+
+def _check(path: Path, sources: Iterable[Path], *, overwrite: bool) -> None:
     if any(same_file(path, source) for source in sources):
         raise OutputError(f"the output {path} is the input itself; give another name")
     if path.is_dir():
