@@ -23,7 +23,7 @@ from streamfilter.anonymize import Anonymizer
 from streamfilter.assemble import Models, wire_camera
 from streamfilter.config import AnonymizeConfig, DetectConfig, Device, FilterConfig, TrackConfig
 from streamfilter.detect import Detector
-from streamfilter.errors import ConfigError, InputError
+from streamfilter.errors import ConfigError, InputError, OutputError
 from streamfilter.guard import Guard
 from streamfilter.json_log import LineFormatter, LogForm, log_to
 from streamfilter.landmarks import Landmarker
@@ -291,6 +291,22 @@ def test_broken_cameras_do_not_change_the_others(supervisor: Supervisor, cameras
     assert state_of(gallery, "one").state is StreamState.LIVE
     assert {"fails", "exits"} <= {name for name, event in supervisor.statuses().items() if event.restarts >= 4}
     assert any("no such camera" in event.reason for event in state_of(gallery, "fails").events)
+
+
+@pytest.mark.parametrize(("error", "state"), [(InputError, WorkerState.ENDED), (OutputError, WorkerState.FAILED)])
+def test_a_stop_while_the_source_is_looked_for_is_no_failure(supervisor, cameras, error, state) -> None:
+    """An unfinished recording is."""
+
+    def looks(stop: StopFlag) -> None:
+        idle(stop)
+        raise error("not within 5 s")
+
+    cameras.behaviour = {"door": looks}
+    supervisor.apply(config_of("door"))
+    until(lambda: supervisor.statuses()["door"].state is WorkerState.RUNNING)
+    assert supervisor.stop(DEADLINE_S) == ()
+    assert supervisor.statuses()["door"].state is state
+    assert supervisor.failed == (("door",) if state is WorkerState.FAILED else ())
 
 
 def test_a_refused_password_is_not_tried_again_for_a_minute(

@@ -129,7 +129,8 @@ class Supervisor:
                 self._run_camera(camera, seat, stop)
             except InputError as error:
                 refused = is_denied(error)
-                raise
+                if not stop.is_set():  # who is told to stop while it looks for its source has nothing left undone
+                    raise
 
         def changed(event: WorkerEvent) -> None:
             _tell(replace(event, reason=redacted(event.reason, self._secrets)), seat)
