@@ -143,7 +143,7 @@ class Anonymizer:
         return FaceCrop(track.track_id, align.crop(image, matrix, size), align.transform(landmarks, matrix), matrix)
 
     def __call__(self, crops: Sequence[FaceCrop]) -> list[Patch]:
-        """Paint one invented face per crop, in the order given; with an effort to `reuse`, half of them at most.
+        """Paint one invented face per crop, in the order given; with an effort to `reuse`, of about half of them.
 
         Raises:
             ModelError: The generator failed or gave values that are not finite.
